@@ -1,0 +1,49 @@
+import type { JsonValue } from '../common/json.ts'
+import type { Clock } from '../common/ports.ts'
+
+/** `exactly-once`: output becomes visible with its checkpoint. `at-least-once`: replays may repeat it. `none`: losses and repeats. */
+export type DeliveryGuarantee = 'exactly-once' | 'at-least-once' | 'none'
+
+/** Where a stream ends. Connectors implement it; jobs pass it to `sinkTo`. */
+export interface Sink<T> {
+  /** Short name of the connector, for `plan` and messages. */
+  readonly connector: string
+  readonly deliveryGuarantee: DeliveryGuarantee
+  createWriter(context: SinkWriterContext): SinkWriter<T>
+}
+
+export interface SinkWriterContext {
+  readonly subtaskIndex: number
+  readonly parallelism: number
+  readonly operatorName: string
+  readonly operatorUid: string
+  /** This execution: parts and transactional ids carry it, so that a zombie writes nothing that anyone reads (R15, R21). */
+  readonly attemptId: string
+  readonly clock: Clock
+  /** To be called when `writable` became true again. */
+  wake(): void
+  /** Fails the subtask. */
+  fail(error: unknown): void
+}
+
+/**
+ * What is prepared and waits for its checkpoint: plain data, kept in the checkpoint until committed. The task keeps the
+ * pending lists; they accumulate over aborted checkpoints, and completing m commits all up to m (R16).
+ */
+export type Committable = JsonValue
+
+/** Writes the records of one subtask. One thread calls it; `write` may not block. */
+export interface SinkWriter<T> {
+  write(value: T, timestamp: number): void
+  /** False while the writer has too much buffered: the task is not scheduled until `wake` (backpressure). */
+  readonly writable: boolean
+  /**
+   * The barrier: everything written before it belongs to this checkpoint, everything after it does not. The cut is made
+   * synchronously, the promise gives what became durable and waits to be committed (R21: fsync'ed before the ack).
+   */
+  prepareCommit(): Promise<readonly Committable[]>
+  /** Publishes what a completed checkpoint lists. Repeating it is harmless (R16, I8); nothing is processed before it on restore. */
+  commit(committables: readonly Committable[]): Promise<void>
+  /** The attempt ends. What is open and not prepared is discarded; what is prepared stays. */
+  close(): Promise<void>
+}

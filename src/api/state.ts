@@ -1,0 +1,99 @@
+import type { DataType } from '../formats/data-type.ts'
+import type { AggregateFunction, ReduceFunction } from './functions.ts'
+
+/** A value that came out of state: to change it, make a new one and `update` (R6). */
+export type Stored<T> = T extends (infer Item)[]
+  ? readonly Stored<Item>[]
+  : T extends Uint8Array | Date
+    ? T
+    : T extends object
+      ? { readonly [Name in keyof T]: Stored<T[Name]> }
+      : T
+
+/** One value a key. */
+export interface ValueState<T> {
+  /** The value of the current key, or undefined. Do not change it in place. */
+  value(): Stored<T> | undefined
+  update(value: T): void
+  clear(): void
+}
+
+/** A list a key. */
+export interface ListState<T> {
+  get(): readonly Stored<T>[]
+  add(value: T): void
+  addAll(values: Iterable<T>): void
+  update(values: Iterable<T>): void
+  clear(): void
+}
+
+/** A map a key. Map keys follow the rules of keys (R36), without tuples. */
+export interface MapState<K extends string | number | bigint | boolean, V> {
+  get(key: K): Stored<V> | undefined
+  has(key: K): boolean
+  put(key: K, value: V): void
+  remove(key: K): void
+  entries(): Iterable<readonly [K, Stored<V>]>
+  keys(): Iterable<K>
+  values(): Iterable<Stored<V>>
+  isEmpty(): boolean
+  clear(): void
+}
+
+/** Like a value, but `add` combines with what is there. */
+export interface ReducingState<T> {
+  get(): Stored<T> | undefined
+  add(value: T): void
+  clear(): void
+}
+
+export interface AggregatingState<In, Out> {
+  get(): Out | undefined
+  add(value: In): void
+  clear(): void
+}
+
+interface Descriptor<Kind extends string> {
+  readonly kind: Kind
+  /** Unique within the operator; names the state in checkpoints. */
+  readonly name: string
+}
+export interface ValueStateDescriptor<T> extends Descriptor<'value'> {
+  readonly type: DataType<T>
+}
+export interface ListStateDescriptor<T> extends Descriptor<'list'> {
+  readonly type: DataType<T>
+}
+export interface MapStateDescriptor<K extends string | number | bigint | boolean, V> extends Descriptor<'map'> {
+  readonly type: DataType<V>
+  /** Only for inference. */
+  readonly keyType?: K
+}
+export interface ReducingStateDescriptor<T> extends Descriptor<'reducing'> {
+  readonly type: DataType<T>
+  readonly reduce: ReduceFunction<T>
+}
+export interface AggregatingStateDescriptor<In, Accumulator, Out> extends Descriptor<'aggregating'> {
+  readonly aggregate: AggregateFunction<In, Accumulator, Out>
+}
+export type StateDescriptor =
+  | ValueStateDescriptor<unknown>
+  | ListStateDescriptor<unknown>
+  | MapStateDescriptor<string | number | bigint | boolean, unknown>
+  | ReducingStateDescriptor<unknown>
+  | AggregatingStateDescriptor<unknown, unknown, unknown>
+
+/** Operator state: a list that is redistributed when the parallelism changes. */
+export interface OperatorListStateDescriptor<T> {
+  readonly name: string
+  readonly type: DataType<T>
+  /** `even-split`: the items are dealt out. `union`: every subtask gets all of them. */
+  readonly redistribution: 'even-split' | 'union'
+}
+export interface OperatorListState<T> {
+  get(): readonly T[]
+  add(value: T): void
+  update(values: Iterable<T>): void
+  clear(): void
+}
+

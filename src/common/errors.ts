@@ -1,0 +1,216 @@
+/** What is known of an error code: why it happens, what to do, and whether trying again can help. */
+export interface ErrorDescription {
+  readonly cause: string
+  readonly remedy: string
+  /** `retryable`: the restart strategy decides. `fatal`: the job fails at once, whatever the restart strategy. */
+  readonly severity: 'retryable' | 'fatal'
+}
+
+/** The closed list of error codes. Users see the code with the message; docs/errors.md is made from this list. */
+export const errorCodes = {
+  MR_CONFIGURATION: {
+    cause: 'A configuration key, option or flag has a value that is not allowed.',
+    remedy: 'Correct the named key; the message says what is allowed.',
+    severity: 'fatal',
+  },
+  MR_JOB_DEFINITION: {
+    cause: 'The job can not be built: its file, its default export, or an operator is declared wrongly.',
+    remedy: 'Correct the named operator at the named place.',
+    severity: 'fatal',
+  },
+  MR_GRAPH_MISMATCH: {
+    cause: 'Two evaluations of the job file built different graphs (R38, R40).',
+    remedy: 'Make the job file deterministic: build the same operators for the same arguments.',
+    severity: 'fatal',
+  },
+  MR_NOT_ENOUGH_SLOTS: {
+    cause: 'The job needs more task slots than there are.',
+    remedy: 'Raise taskmanager.numberOfTaskSlots or lower the parallelism.',
+    severity: 'fatal',
+  },
+  MR_USER_FUNCTION: {
+    cause: 'A function of the job threw.',
+    remedy: 'See the named operator and record; handle the case, or send such records to a side output.',
+    severity: 'retryable',
+  },
+  MR_DESERIALIZATION: {
+    cause: 'A record can not be decoded by the format of its source.',
+    remedy: 'Correct the producer or the format, or give the source a dead-letter output.',
+    severity: 'retryable',
+  },
+  MR_KEY: {
+    cause: 'A key selector gave a value that can not be a key (R36).',
+    remedy: 'Keys are strings, finite numbers, bigints, booleans, bytes, or tuples of them.',
+    severity: 'retryable',
+  },
+  MR_STATE_TYPE: {
+    cause: 'A value does not fit the declared type of a state, or can not be serialized (R39).',
+    remedy: 'Store plain data of the declared type; class instances and functions are refused.',
+    severity: 'retryable',
+  },
+  MR_STATE_INCOMPATIBLE: {
+    cause: 'The snapshot does not fit the job: another graph, type or max parallelism, or state without an operator.',
+    remedy: 'Restore with the job that wrote it, or keep uids, types and max parallelism.',
+    severity: 'fatal',
+  },
+  MR_SLOT_OUT_OF_MEMORY: {
+    cause: 'A slot reached the soft limit of its heap (R31).',
+    remedy: 'Raise taskmanager.memory.task.heap.size, or keep less in functions and state.',
+    severity: 'retryable',
+  },
+  MR_MANAGED_MEMORY_FULL: {
+    cause: 'The off-heap state of a slot reached its managed memory.',
+    remedy: 'Raise taskmanager.memory.managed.size or the parallelism.',
+    severity: 'retryable',
+  },
+  MR_SLOT_LOST: {
+    cause: 'The thread of a slot ended unexpectedly.',
+    remedy: 'See the named exit code and the log before it.',
+    severity: 'retryable',
+  },
+  MR_CANCELLATION_TIMEOUT: {
+    cause: 'A cancelled task did not stop within task.cancellation.timeout (R32).',
+    remedy: 'Do not block the thread in native synchronous calls.',
+    severity: 'retryable',
+  },
+  MR_CHECKPOINT_TIMEOUT: {
+    cause: 'A checkpoint was not complete within execution.checkpointing.timeout.',
+    remedy: 'Look at alignment and state size; raise the timeout.',
+    severity: 'retryable',
+  },
+  MR_CHECKPOINT_DECLINED: {
+    cause: 'A subtask could not write its part of a checkpoint.',
+    remedy: 'See the named cause, mostly the checkpoint storage.',
+    severity: 'retryable',
+  },
+  MR_CHECKPOINT_FAILURES: {
+    cause: 'More checkpoints in a row failed than execution.checkpointing.tolerable-failed-checkpoints allows.',
+    remedy: 'See the last failure.',
+    severity: 'retryable',
+  },
+  MR_CHECKPOINT_DAMAGED: {
+    cause: 'A blob of a checkpoint is missing or its checksum is wrong (I6).',
+    remedy: 'Restore the named file, or go back to an older checkpoint by --from chk-<n> (R9).',
+    severity: 'fatal',
+  },
+  MR_CHECKPOINT_NOT_FOUND: {
+    cause: 'The checkpoint to start from does not exist.',
+    remedy: 'Name an existing checkpoint folder, or --from latest.',
+    severity: 'fatal',
+  },
+  MR_STORAGE: {
+    cause: 'The checkpoint storage refused an operation.',
+    remedy: 'See the named path: rights, space, file system.',
+    severity: 'retryable',
+  },
+  MR_RUN_LOCKED: {
+    cause: 'Another process runs this job on the same checkpoint folder (R11).',
+    remedy: 'Stop the named process, or use another execution.checkpointing.dir.',
+    severity: 'fatal',
+  },
+  MR_KAFKA_UNREACHABLE: {
+    cause: 'No broker of the bootstrap list answered.',
+    remedy: 'Check the addresses, TLS and SASL options, and that Kafka runs.',
+    severity: 'retryable',
+  },
+  MR_KAFKA_TOPIC: {
+    cause: 'A topic does not exist or may not be read.',
+    remedy: 'Create the topic, or correct its name or the rights.',
+    severity: 'fatal',
+  },
+  MR_KAFKA_OFFSET: {
+    cause: 'An offset to read from or to lies outside the log (R18).',
+    remedy: 'The records are gone or were never there: choose other offsets by hand.',
+    severity: 'fatal',
+  },
+  MR_KAFKA_CORRUPT: {
+    cause: 'A record batch is damaged: wrong checksum, length or format.',
+    remedy: 'Check the broker and its disk; the message names topic, partition and offset.',
+    severity: 'retryable',
+  },
+  MR_KAFKA: {
+    cause: 'Kafka answered with an error.',
+    remedy: 'See the named error.',
+    severity: 'retryable',
+  },
+  MR_SINK: {
+    cause: 'A sink could not write or commit.',
+    remedy: 'See the named cause.',
+    severity: 'retryable',
+  },
+  MR_TRANSACTION_LOST: {
+    cause: 'A committed checkpoint names output that can not be published any more (R17).',
+    remedy: 'The message names what is lost; --accept-duplicates goes on from an older checkpoint.',
+    severity: 'fatal',
+  },
+  MR_RESTARTS_EXHAUSTED: {
+    cause: 'The restart strategy gave up.',
+    remedy: 'See the last failure; fix it and start again from the latest checkpoint.',
+    severity: 'fatal',
+  },
+  MR_INTERNAL: {
+    cause: 'An invariant of Millrace does not hold.',
+    remedy: 'Please report it with the message and the log.',
+    severity: 'fatal',
+  },
+} as const satisfies Readonly<Record<string, ErrorDescription>>
+
+export type ErrorCode = keyof typeof errorCodes
+
+const brand: unique symbol = Symbol.for('millrace.error') as never
+
+/** The only error class of Millrace: a code of the closed list, one clear message, and where it happened. */
+export class MillraceError extends Error {
+  readonly [brand] = true
+  override readonly name = 'MillraceError'
+  readonly code: ErrorCode
+  /** Name of the operator whose code or state is concerned. */
+  readonly operator: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown; readonly operator?: string } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.operator = options.operator
+  }
+}
+
+/** True for an error of ours, also of another copy of this package or of another realm. */
+export function isMillraceError(error: unknown): error is MillraceError {
+  return typeof error === 'object' && error !== null && brand in error
+}
+
+/** An error as plain data, to cross threads and actors. */
+export interface ErrorData {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly operator?: string
+  readonly stack?: string
+}
+
+export function errorData(error: unknown, code: ErrorCode = 'MR_INTERNAL'): ErrorData {
+  if (isMillraceError(error)) {
+    return {
+      code: error.code,
+      message: error.message,
+      ...(error.operator === undefined ? {} : { operator: error.operator }),
+      ...stackOf(error.cause instanceof Error ? error.cause : error),
+    }
+  }
+  if (error instanceof Error) return { code, message: error.message, ...stackOf(error) }
+  return { code, message: String(error) }
+}
+
+function stackOf(error: Error): { readonly stack?: string } {
+  return error.stack === undefined ? {} : { stack: error.stack }
+}
+
+export function errorOf(data: ErrorData): MillraceError {
+  const error = new MillraceError(data.code, data.message, data.operator === undefined ? {} : { operator: data.operator })
+  if (data.stack !== undefined) error.stack = data.stack
+  return error
+}
+
+/** Text of any thrown value, for messages. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,22 @@
+import { randomBytes } from 'node:crypto'
+import { nanoid } from 'nanoid'
+import type { Clock, IdSource, Ports, Random, Timer } from './ports.ts'
+
+/** The operating system's clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  schedule(delayMs: number, action: () => void): Timer {
+    const handle = setTimeout(action, Math.max(0, Math.min(delayMs, 2 ** 31 - 1)))
+    return { cancel: () => clearTimeout(handle) }
+  },
+}
+
+export const systemRandom: Random = { next: () => Math.random() }
+
+export const systemIds: IdSource = {
+  unique: () => nanoid(),
+  hexadecimal: () => randomBytes(16).toString('hex'),
+}
+
+export const systemPorts: Ports = { clock: systemClock, random: systemRandom, ids: systemIds }

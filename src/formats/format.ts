@@ -1,0 +1,33 @@
+import type { DataType } from './data-type.ts'
+
+/**
+ * How bytes become records. A format is shared; a decoder belongs to one reader (it may keep scratch space and learn
+ * the layout of its input).
+ */
+export interface Format<T> {
+  readonly name: string
+  readonly type: DataType<T>
+  createDecoder(): Decoder<T>
+  createEncoder(): Encoder<T>
+}
+
+export interface Decoder<T> {
+  /**
+   * Decodes `bytes[start, end)`. The buffer is only valid during the call: nothing in the result may alias it.
+   * @throws Error with a clear message where the bytes are no such value
+   */
+  decode(bytes: Buffer, start: number, end: number): T
+}
+
+export interface Encoder<T> {
+  /** A fresh buffer. */
+  encode(value: T): Buffer
+}
+
+/** Batches of values to bytes and back, between slots. One instance serves one channel direction. */
+export interface BatchCodec {
+  /** The bytes of `values[0, count)`; a view that is valid until the next call. */
+  encode(values: readonly unknown[], count: number): Uint8Array
+  /** `count` values; nothing in them aliases `bytes`. */
+  decode(bytes: Uint8Array, count: number): unknown[]
+}

@@ -1,0 +1,109 @@
+import type {
+  AggregateFunction,
+  FilterFunction,
+  FlatMapFunction,
+  Key,
+  KeyedProcessFunction,
+  MapFunction,
+  OutputTag,
+  ProcessFunction,
+  ProcessWindowFunction,
+  ReduceFunction,
+} from '../api/functions.ts'
+import type { Sink } from '../api/sink.ts'
+import type { DeadLetter, Source } from '../api/source.ts'
+import type { WatermarkSpecification } from '../api/watermarks.ts'
+import type { DataType } from '../formats/data-type.ts'
+
+/** Functions of a graph have lost their type parameters: values flow between operators as `unknown`. */
+type Value = unknown
+
+/** What an operator does. Immutable; the user's functions are inside. The task layer has one operator for each kind. */
+export type OperatorSpec =
+  | SourceSpec
+  | { readonly kind: 'map'; readonly map: MapFunction<Value, Value> }
+  | { readonly kind: 'flatMap'; readonly flatMap: FlatMapFunction<Value, Value> }
+  | { readonly kind: 'filter'; readonly filter: FilterFunction<Value> }
+  | { readonly kind: 'timestampsAndWatermarks'; readonly watermarks: WatermarkSpecification<Value> }
+  | { readonly kind: 'process'; readonly process: ProcessFunction<Value, Value> }
+  | { readonly kind: 'keyedProcess'; readonly process: KeyedProcessFunction<Key, Value, Value> }
+  | { readonly kind: 'reduce'; readonly reduce: ReduceFunction<Value>; readonly type: DataType<Value> }
+  | { readonly kind: 'aggregate'; readonly aggregate: AggregateFunction<Value, Value, Value>; readonly withKey: WithKey | undefined }
+  | WindowSpec
+  | { readonly kind: 'sink'; readonly sink: Sink<Value> }
+
+export type OperatorKind = OperatorSpec['kind']
+
+/** Builds the emitted value from key and result, so that a running aggregate can name its key. */
+export type WithKey = (key: Key, result: Value) => Value
+
+export interface SourceSpec {
+  readonly kind: 'source'
+  readonly source: Source<Value>
+  readonly watermarks: WatermarkSpecification<Value>
+  /** Records that can not be decoded go here; undefined: they fail the job. */
+  readonly deadLetterTag: OutputTag<DeadLetter> | undefined
+}
+
+/** Event-time windows with the default trigger: fires when the watermark passes end − 1, again for each late record within the allowed lateness. */
+export interface WindowSpec {
+  readonly kind: 'window'
+  readonly assigner: WindowAssigner
+  readonly allowedLatenessMs: number
+  /** Records later than the allowed lateness; undefined: counted and dropped. */
+  readonly lateTag: OutputTag<Value> | undefined
+  readonly compute: WindowComputation
+}
+
+/** Window starts are at multiples of the step plus the offset; negative timestamps use floor modulo (R35). */
+export type WindowAssigner =
+  | { readonly kind: 'tumbling'; readonly sizeMs: number; readonly offsetMs: number }
+  | { readonly kind: 'sliding'; readonly sizeMs: number; readonly slideMs: number; readonly offsetMs: number }
+  | { readonly kind: 'session'; readonly gapMs: number }
+
+export type WindowComputation =
+  | {
+      readonly kind: 'reduce'
+      readonly reduce: ReduceFunction<Value>
+      readonly type: DataType<Value>
+      readonly process: ProcessWindowFunction<Value, Value, Key> | undefined
+    }
+  | {
+      readonly kind: 'aggregate'
+      readonly aggregate: AggregateFunction<Value, Value, Value>
+      /** Gets the one result; undefined: the result itself is emitted. */
+      readonly process: ProcessWindowFunction<Value, Value, Key> | undefined
+    }
+  | {
+      readonly kind: 'process'
+      readonly type: DataType<Value>
+      readonly process: ProcessWindowFunction<Value, Value, Key>
+    }
+
+/** Whether operators of a kind keep state in checkpoints, and so need a stable uid (R38). */
+export function isStateful(spec: OperatorSpec): boolean {
+  switch (spec.kind) {
+    case 'source':
+    case 'keyedProcess':
+    case 'reduce':
+    case 'aggregate':
+    case 'window':
+    case 'sink':
+    case 'process':
+      return true
+    case 'map':
+    case 'flatMap':
+    case 'filter':
+    case 'timestampsAndWatermarks':
+      return false
+    default: {
+      const never: never = spec
+      throw new TypeError(`unknown operator ${String(never)}`)
+    }
+  }
+}
+
+/** Whether operators of a kind work on a keyed stream. */
+export function isKeyed(spec: OperatorSpec): boolean {
+  return spec.kind === 'keyedProcess' || spec.kind === 'reduce' || spec.kind === 'aggregate' || spec.kind === 'window'
+}

@@ -1,0 +1,47 @@
+import type { Key, KeySelector } from '../api/functions.ts'
+import type { DataType } from '../formats/data-type.ts'
+import type { JobConfiguration } from './job-configuration.ts'
+import type { OperatorSpec } from './operator-spec.ts'
+
+/** What a job's builder made: one node a transformation, before chaining. Immutable. */
+export interface StreamGraph {
+  readonly jobName: string
+  readonly configuration: JobConfiguration
+  /** In the order of declaration; a node's index is its id. */
+  readonly nodes: readonly StreamNode[]
+  readonly edges: readonly StreamEdge[]
+}
+
+export interface StreamNode {
+  readonly id: number
+  readonly spec: OperatorSpec
+  readonly name: string
+  /** As given by `.uid()`; else derived from name and kind (R38). */
+  readonly uid: string | undefined
+  readonly parallelism: number | undefined
+  readonly maxParallelism: number | undefined
+  /** `always`: may chain to what is before and after. `head`: starts a chain. `never`: stands alone. */
+  readonly chaining: 'always' | 'head' | 'never'
+  /** Type of the main output. */
+  readonly outputType: DataType<unknown>
+  /** The key selector of the keyed stream that it reads; undefined for operators on plain streams. */
+  readonly keySelector: KeySelector<unknown, Key> | undefined
+  /** `file:line` of the call that declared it, for errors. */
+  readonly declaredAt: string
+}
+
+export interface StreamEdge {
+  readonly from: number
+  readonly to: number
+  readonly partitioner: Partitioner
+  /** undefined: the main output. */
+  readonly sideOutput: string | undefined
+  /** Type of the records on this edge: the codec between slots comes from it. */
+  readonly type: DataType<unknown>
+}
+
+export type Partitioner =
+  | { readonly kind: 'forward' }
+  | { readonly kind: 'hash'; readonly keySelector: KeySelector<unknown, Key> }
+  | { readonly kind: 'rebalance' }
+  | { readonly kind: 'broadcast' }
