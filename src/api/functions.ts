@@ -19,16 +19,16 @@ export type Key = string | number | bigint | boolean | Uint8Array | readonly Key
 
 export type MapFunction<In, Out> = (value: In) => Out
 export type FilterFunction<T> = (value: T) => boolean
-/** Emits any number of records for one: by returning an iterable, or through `out`. */
-export type FlatMapFunction<In, Out> = (value: In, out: Collector<Out>) => Iterable<Out> | undefined | void
+/** Gives any number of records for one. */
+export type FlatMapFunction<In, Out> = (value: In) => Iterable<Out>
 export type KeySelector<T, K extends Key> = (value: T) => K
 /** Combines two values of a key into one. May change and return `left`; the engine emits a copy (R7). */
 export type ReduceFunction<T> = (left: T, right: T) => T
 
-/** Folds values into an accumulator. Flink's AggregateFunction; `add` may change the accumulator in place and return nothing. */
+/** Folds values into an accumulator. Flink's AggregateFunction; `add` may change the accumulator in place and return it. */
 export interface AggregateFunction<In, Accumulator, Out> {
   createAccumulator(): Accumulator
-  add(accumulator: Accumulator, value: In): Accumulator | void
+  add(accumulator: Accumulator, value: In): Accumulator
   /** A fresh value: nothing emitted may alias the accumulator (R7). */
   getResult(accumulator: Accumulator): Out
   /** Needed for session windows. May change and return `left` only (R35). */
@@ -64,7 +64,9 @@ export interface KeyedRuntimeContext extends RuntimeContext {
   listState<T>(descriptor: ListStateDescriptor<T>): ListState<T>
   mapState<K extends string | number | bigint | boolean, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V>
   reducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T>
-  aggregatingState<In, Accumulator, Out>(descriptor: AggregatingStateDescriptor<In, Accumulator, Out>): AggregatingState<In, Out>
+  aggregatingState<In, Accumulator, Out>(
+    descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
+  ): AggregatingState<In, Out>
 }
 
 /** What every process function sees of the record and the time. */

@@ -96,4 +96,3 @@ export interface OperatorListState<T> {
   update(values: Iterable<T>): void
   clear(): void
 }
-

@@ -167,7 +167,11 @@ export class MillraceError extends Error {
   /** Name of the operator whose code or state is concerned. */
   readonly operator: string | undefined
 
-  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown; readonly operator?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly operator?: string } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.operator = options.operator
@@ -205,7 +209,11 @@ function stackOf(error: Error): { readonly stack?: string } {
 }
 
 export function errorOf(data: ErrorData): MillraceError {
-  const error = new MillraceError(data.code, data.message, data.operator === undefined ? {} : { operator: data.operator })
+  const error = new MillraceError(
+    data.code,
+    data.message,
+    data.operator === undefined ? {} : { operator: data.operator },
+  )
   if (data.stack !== undefined) error.stack = data.stack
   return error
 }

@@ -1,5 +1,5 @@
-import type { SourceDescription } from '../api/source.ts'
 import type { DeliveryGuarantee } from '../api/sink.ts'
+import type { SourceDescription } from '../api/source.ts'
 import type { VertexId } from '../common/ids.ts'
 import type { DataType } from '../formats/data-type.ts'
 import type { JobConfiguration } from './job-configuration.ts'
@@ -66,7 +66,9 @@ export interface PlanVertex {
   readonly maxParallelism: number
   readonly operators: readonly PlanOperator[]
   /** Set for a vertex whose head is a source. */
-  readonly source: { readonly description: SourceDescription; readonly boundedness: 'bounded' | 'continuous' } | undefined
+  readonly source:
+    | { readonly description: SourceDescription; readonly boundedness: 'bounded' | 'continuous' }
+    | undefined
 }
 
 export interface PlanOperator {

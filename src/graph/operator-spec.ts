@@ -28,7 +28,11 @@ export type OperatorSpec =
   | { readonly kind: 'process'; readonly process: ProcessFunction<Value, Value> }
   | { readonly kind: 'keyedProcess'; readonly process: KeyedProcessFunction<Key, Value, Value> }
   | { readonly kind: 'reduce'; readonly reduce: ReduceFunction<Value>; readonly type: DataType<Value> }
-  | { readonly kind: 'aggregate'; readonly aggregate: AggregateFunction<Value, Value, Value>; readonly withKey: WithKey | undefined }
+  | {
+      readonly kind: 'aggregate'
+      readonly aggregate: AggregateFunction<Value, Value, Value>
+      readonly withKey: WithKey | undefined
+    }
   | WindowSpec
   | { readonly kind: 'sink'; readonly sink: Sink<Value> }
 

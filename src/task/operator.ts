@@ -1,0 +1,91 @@
+import type { Key } from '../api/functions.ts'
+import type { Committable } from '../api/sink.ts'
+import type { Clock } from '../common/ports.ts'
+import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
+import type { KeyedSnapshot, KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import type { OperatorStateBackend, OperatorStateSnapshot } from '../state/operator-state-backend.ts'
+
+/** Takes records: the next operator of the chain, a fan-out, or the writer of an edge. A record is (value, timestamp), with no wrapper. */
+export interface Receiver {
+  processElement(value: unknown, timestamp: number): void
+}
+
+/**
+ * One operator of a chain, in one subtask. One thread owns it. Records flow from operator to operator by direct calls;
+ * watermarks, time, barriers and the end go through the chain one operator after another, driven by the subtask, so that
+ * each step may take several slices (R33).
+ */
+export interface Operator extends Receiver {
+  /** After restore, before the first record; operators of a chain from the last to the first. */
+  open(): void
+  /**
+   * One watermark is one step. Fires at most about `maxFirings` timers or window results a call; false: not done, call
+   * again with the same watermark before anything else (R33).
+   */
+  advanceWatermark(watermark: number, maxFirings: number): boolean
+  /** Processing-time timers due at `now`, likewise in slices. */
+  advanceProcessingTime(now: number, maxFirings: number): boolean
+  /** When the next processing-time timer is due, epoch milliseconds; Infinity: none. */
+  nextProcessingTime(): number
+  /** All input has ended and the last watermark has gone by: user functions' `close`, open buffers. */
+  endInput(): void
+  /** The synchronous part of a snapshot: everything before the barrier, nothing after it. */
+  snapshot(barrier: CheckpointBarrier): OperatorSnapshot
+  /** A checkpoint has completed; sinks commit all pending lists up to it (R16). Resolves when committed. */
+  checkpointCompleted(id: number): Promise<void>
+  /** False while it can take no more records (a sink with a full buffer): the task is not scheduled. */
+  readonly writable: boolean
+  /** The attempt ends, in success, failure or cancellation: release what is open. */
+  dispose(): Promise<void>
+}
+
+/** What one operator puts into a checkpoint. */
+export interface OperatorSnapshot {
+  readonly keyed: KeyedSnapshot | undefined
+  readonly operatorState: OperatorStateSnapshot | undefined
+  /** Pending lists of a sink, by the checkpoint that prepared them, accumulated over aborted ones (R16); resolves when all is durable. */
+  readonly committables: Promise<readonly PendingCommittables[]> | undefined
+  /** The last watermark that it finished (R33). */
+  readonly watermark: number
+}
+
+export interface PendingCommittables {
+  readonly checkpointId: number
+  readonly committables: readonly Committable[]
+}
+
+/** What an operator is made with. */
+export interface OperatorContext {
+  readonly operatorName: string
+  readonly operatorUid: string
+  readonly attemptId: string
+  readonly subtaskIndex: number
+  readonly parallelism: number
+  readonly maxParallelism: number
+  readonly clock: Clock
+  /** Main output. */
+  readonly output: Receiver
+  /** Receiver of a side output, undefined where nothing reads it. */
+  sideOutput(tagId: string): Receiver | undefined
+  readonly keySelector: ((value: unknown) => Key) | undefined
+  /** For keyed operators only; already restored. */
+  readonly keyedState: KeyedStateBackend | undefined
+  /** Already restored. */
+  readonly operatorState: OperatorStateBackend
+  /** Pending lists of the restored checkpoint, to be committed before anything is processed. */
+  readonly restoredCommittables: readonly PendingCommittables[]
+  /** Watermark to start from: the minimum of the restored pieces, or −Infinity (R33). */
+  readonly restoredWatermark: number
+  readonly metrics: OperatorMetrics
+  /** Schedules the task again. */
+  wake(): void
+  fail(error: unknown): void
+}
+
+/** Counters, plain numbers that the slot reads every second. */
+export interface OperatorMetrics {
+  recordsIn: number
+  recordsOut: number
+  lateRecordsDropped: number
+  deadLetters: number
+}

@@ -1,0 +1,165 @@
+import type { SourceSplit } from '../api/source.ts'
+import type { ErrorData } from '../common/errors.ts'
+import type { AttemptId, ChannelId, CheckpointId, JobId, VertexId } from '../common/ids.ts'
+import type { JsonValue } from '../common/json.ts'
+import type { BlobReference } from '../state/blob-store.ts'
+import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
+
+/** What a slot needs once, when it starts. Plain data; ports travel beside it. */
+export interface SlotStart {
+  readonly slotIndex: number
+  readonly jobId: JobId
+  readonly job: JobReference
+  /** The graph that the client submitted; the slot's own evaluation must give the same (R38). */
+  readonly graphHash: string
+  readonly memory: SlotMemory
+  readonly blobStore: BlobStoreReference
+}
+
+/** How a slot gets the job: the bundle to import with its arguments (worker threads). The inline host is handed a function instead. */
+export interface JobReference {
+  readonly bundleUrl: string
+  readonly arguments: readonly string[]
+  /** Configuration as resolved by the client, as flat keys: the job's environment starts from it. */
+  readonly configuration: Readonly<Record<string, JsonValue>>
+}
+
+export interface SlotMemory {
+  /** Soft limit of the heap (R31). */
+  readonly heapLimitBytes: number
+  /** Budget of off-heap state. */
+  readonly managedBytes: number
+}
+
+export type BlobStoreReference =
+  | { readonly type: 'filesystem'; readonly folder: string }
+  /** Held by the process itself; for the inline host and tests. */
+  | { readonly type: 'memory'; readonly name: string }
+
+/** One subtask to run in a slot. */
+export interface SubtaskDeployment {
+  readonly attemptId: AttemptId
+  readonly vertexId: VertexId
+  readonly subtaskIndex: number
+  readonly parallelism: number
+  readonly inputs: readonly InputChannel[]
+  readonly outputs: readonly OutputEdge[]
+  readonly restore: RestoreFrom | undefined
+  /** Splits of a source subtask, with positions. */
+  readonly splits: readonly SourceSplit[]
+  /** No split will be added later. */
+  readonly noMoreSplits: boolean
+}
+
+export interface InputChannel {
+  readonly channelId: ChannelId
+  readonly edgeId: number
+  readonly fromSubtask: number
+  /** Slot of the sender; equal to the own slot: references are handed over directly. */
+  readonly fromSlot: number
+}
+
+export interface OutputEdge {
+  readonly edgeId: number
+  /** By index of the receiving subtask. */
+  readonly channels: readonly { readonly channelId: ChannelId; readonly toSlot: number }[]
+}
+
+/** What a subtask restores from: all manifests of its vertex whose key groups or lists may concern it, and of which checkpoint. */
+export interface RestoreFrom {
+  readonly checkpointId: CheckpointId
+  /** By old subtask index, of the vertices that hold its operators. */
+  readonly manifests: readonly RestoreManifest[]
+  /** The own manifest may serve as base of the next checkpoint: same job, same parallelism (R1). */
+  readonly ownManifestIsBase: boolean
+  /** A checkpoint that is marked committed is not committed again (R17). */
+  readonly committed: boolean
+}
+
+export interface RestoreManifest {
+  readonly subtaskIndex: number
+  readonly parallelism: number
+  readonly manifest: BlobReference
+}
+
+export type ToSlot =
+  | {
+      readonly type: 'deploy'
+      readonly subtasks: readonly SubtaskDeployment[]
+      /** Peer slots of `ports`, in the same order; the ports themselves travel beside the message. */
+      readonly peers: readonly number[]
+    }
+  /** To sources, and to subtasks whose inputs have all ended; others remember it until their inputs end (R12, R42). */
+  | { readonly type: 'triggerCheckpoint'; readonly barrier: CheckpointBarrier }
+  | { readonly type: 'checkpointCompleted'; readonly checkpointId: CheckpointId }
+  | { readonly type: 'checkpointAborted'; readonly checkpointId: CheckpointId }
+  | { readonly type: 'addSplits'; readonly attemptId: AttemptId; readonly splits: readonly SourceSplit[] }
+  /** Sources stop as if their input had ended (`--drain`): the last watermark is sent and all windows fire. */
+  | { readonly type: 'drain' }
+  /** Ends these attempts; answered by `canceled` for each. */
+  | { readonly type: 'cancel'; readonly attemptIds: readonly AttemptId[] }
+
+export type FromSlot =
+  /** The bundle is loaded and its graph compared. */
+  | { readonly type: 'ready' }
+  /** Restored, committed what it had to, and processing. */
+  | { readonly type: 'running'; readonly attemptId: AttemptId }
+  /** All input has ended and is flushed; waits for a checkpoint begun after this (R12). Without checkpointing it finishes at once. */
+  | { readonly type: 'ended'; readonly attemptId: AttemptId }
+  | { readonly type: 'finished'; readonly attemptId: AttemptId }
+  | { readonly type: 'canceled'; readonly attemptId: AttemptId }
+  | { readonly type: 'failed'; readonly attemptId: AttemptId; readonly error: ErrorData }
+  /** The whole slot can not go on (bundle, graph hash). */
+  | { readonly type: 'slotFailed'; readonly error: ErrorData }
+  | {
+      readonly type: 'checkpointAcknowledged'
+      readonly attemptId: AttemptId
+      readonly checkpointId: CheckpointId
+      readonly manifest: BlobReference
+      readonly splits: readonly SourceSplit[]
+      /** The subtask had ended and flushed before this checkpoint. */
+      readonly finished: boolean
+      readonly hasCommittables: boolean
+      readonly metrics: SubtaskCheckpointMetrics
+    }
+  | {
+      readonly type: 'checkpointDeclined'
+      readonly attemptId: AttemptId
+      readonly checkpointId: CheckpointId
+      readonly error: ErrorData
+    }
+  /** All pending lists up to this checkpoint are committed. */
+  | { readonly type: 'committed'; readonly attemptId: AttemptId; readonly checkpointId: CheckpointId }
+  | {
+      readonly type: 'metrics'
+      readonly subtasks: readonly SubtaskMetrics[]
+      readonly heapUsedBytes: number
+      readonly managedUsedBytes: number
+    }
+
+export interface SubtaskCheckpointMetrics {
+  readonly alignmentMs: number
+  /** The synchronous pause. */
+  readonly pauseMs: number
+  readonly durationMs: number
+  readonly writtenBytes: number
+}
+
+export interface SubtaskMetrics {
+  readonly attemptId: AttemptId
+  readonly vertexId: VertexId
+  readonly subtaskIndex: number
+  readonly recordsIn: number
+  readonly recordsOut: number
+  /** Records read by the source, 0 for other vertices. */
+  readonly sourceRecords: number
+  /** Records that reached a sink. */
+  readonly sinkRecords: number
+  readonly lateRecordsDropped: number
+  readonly deadLetters: number
+  /** Epoch milliseconds; −Infinity where there is none yet. */
+  readonly watermark: number
+  /** Records behind the end of the splits, where the connector knows; NaN where not. */
+  readonly lag: number
+  readonly backpressured: boolean
+}
