@@ -28,7 +28,9 @@ export default defineConfig({
           pool: 'forks',
           maxWorkers: 1,
           fileParallelism: false,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          globalSetup: './test/integration/support/global-setup.ts',
         },
       },
       {
