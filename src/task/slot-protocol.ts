@@ -68,6 +68,8 @@ export interface OutputEdge {
 /** What a subtask restores from: all manifests of its vertex whose key groups or lists may concern it, and of which checkpoint. */
 export interface RestoreFrom {
   readonly checkpointId: CheckpointId
+  /** Where its blobs are: another folder than the slot's own after a start from an earlier run. */
+  readonly blobStore: BlobStoreReference
   /** By old subtask index, of the vertices that hold its operators. */
   readonly manifests: readonly RestoreManifest[]
   /** The own manifest may serve as base of the next checkpoint: same job, same parallelism (R1). */
