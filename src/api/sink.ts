@@ -40,8 +40,9 @@ export interface SinkWriter<T> {
   /**
    * The barrier: everything written before it belongs to this checkpoint, everything after it does not. The cut is made
    * synchronously, the promise gives what became durable and waits to be committed (R21: fsync'ed before the ack).
+   * `checkpointId` is 0 for the end of a bounded job without checkpointing.
    */
-  prepareCommit(): Promise<readonly Committable[]>
+  prepareCommit(checkpointId: number): Promise<readonly Committable[]>
   /** Publishes what a completed checkpoint lists. Repeating it is harmless (R16, I8); nothing is processed before it on restore. */
   commit(committables: readonly Committable[]): Promise<void>
   /** The attempt ends. What is open and not prepared is discarded; what is prepared stays. */
