@@ -1,0 +1,60 @@
+import { posix } from 'node:path'
+import type { SourceFile } from './source-file.ts'
+import type { Violation } from './source-rules.ts'
+
+/** What each folder of src may load from the others. Arrows point one way; nothing loads cli. */
+const mayLoad: Readonly<Record<string, readonly string[]>> = {
+  common: [],
+  config: ['common'],
+  metrics: ['common'],
+  formats: ['common'],
+  state: ['common', 'formats'],
+  graph: ['common', 'state', 'formats'],
+  api: ['common', 'graph', 'state', 'formats'],
+  coordinator: ['common', 'graph', 'state'],
+  task: ['common', 'graph', 'state', 'formats'],
+  'actors/runtime': ['common', 'actors/transport'],
+  'actors/transport': ['common', 'actors/runtime'],
+  actors: ['common', 'coordinator', 'task', 'graph', 'state', 'actors/runtime', 'actors/transport'],
+  connectors: ['common', 'api', 'graph', 'state', 'formats'],
+  testing: [
+    ...['common', 'config', 'metrics', 'formats', 'state', 'graph', 'api', 'coordinator', 'task', 'connectors'],
+    ...['actors', 'actors/runtime', 'actors/transport'],
+  ],
+}
+
+/** The contracts between folders: their types may be named anywhere, which loads nothing. */
+const contracts = [
+  /^src\/(?:api|graph)\//,
+  /^src\/formats\/(?:data-type|format)\.ts$/,
+  /^src\/state\/(?:blob-store|checkpoint-record|checkpoint-store)\.ts$/,
+  /^src\/task\/(?:operator|slot-host|slot-protocol)\.ts$/,
+]
+
+/** `src/actors/runtime/mailbox.ts` → `actors/runtime`; files of src itself belong to no folder. */
+function folderOf(path: string): string | undefined {
+  const [, folder, inner] = path.split('/')
+  if (folder === undefined || folder.endsWith('.ts')) return undefined
+  const nested = `${folder}/${inner}`
+  return nested in mayLoad ? nested : folder
+}
+
+export function directionViolations(file: SourceFile): Violation[] {
+  const violations: Violation[] = []
+  for (const { specifier, typeOnly, line } of file.imports) {
+    if (!specifier.startsWith('.')) continue
+    const target = posix.join(posix.dirname(file.path), specifier)
+    if (isAllowed(file.path, target, typeOnly)) continue
+    violations.push({ rule: 'direction', path: file.path, line, message: `imports ${target}` })
+  }
+  return violations
+}
+
+function isAllowed(path: string, target: string, typeOnly: boolean): boolean {
+  const from = folderOf(path)
+  const to = folderOf(target)
+  if (from === to || from === 'cli') return true
+  if (to === undefined || to === 'cli') return false
+  if (from === undefined || mayLoad[from]?.includes(to)) return true
+  return typeOnly && contracts.some((contract) => contract.test(target))
+}
