@@ -1,0 +1,201 @@
+import { durationMs } from '../common/duration.ts'
+import { MillraceError } from '../common/errors.ts'
+
+/** A configuration value after parsing: durations are milliseconds, sizes are bytes. */
+export type OptionValue = string | number | boolean
+
+/** One configuration key. The key is Flink's wherever Flink has one. */
+export interface Option {
+  readonly key: string
+  /** What is allowed, for messages and docs/configuration.md. */
+  readonly allowed: string
+  readonly defaultText: string
+  readonly description: string
+  readonly parse: (text: string, key: string) => OptionValue
+}
+
+export const options: readonly Option[] = [
+  option(
+    'parallelism.default',
+    wholeNumber(1, 32768),
+    'the number of cores',
+    'Parallelism of operators that set none.',
+  ),
+  option(
+    'pipeline.max-parallelism',
+    wholeNumber(1, 32768),
+    '128',
+    'Number of key groups; fixed for the life of a job (R37).',
+  ),
+  option(
+    'pipeline.auto-watermark-interval',
+    duration(),
+    '200ms',
+    'How often sources emit watermarks; 0 after every batch.',
+  ),
+  option(
+    'execution.buffer-timeout.interval',
+    duration(),
+    '5ms',
+    'A partial batch between slots is shipped after this long; 0 after every turn.',
+  ),
+  option(
+    'taskmanager.numberOfTaskSlots',
+    wholeNumber(1, 1024),
+    'the larger of the cores and the highest parallelism of the job',
+    'Task slots: one worker thread each.',
+  ),
+  option('taskmanager.memory.managed.size', size(), '1gb', 'Off-heap state of all slots together; divided equally.'),
+  option('taskmanager.memory.task.heap.size', size(), '2gb', 'Soft limit of one slot’s JavaScript heap (R31).'),
+  option(
+    'task.cancellation.timeout',
+    duration(),
+    '30s',
+    'After this long a task that does not stop takes its process down (R32).',
+  ),
+  option(
+    'execution.checkpointing.interval',
+    duration(),
+    'no checkpoints',
+    'Time between the starts of two checkpoints.',
+  ),
+  option(
+    'execution.checkpointing.mode',
+    oneOf('exactly-once', 'at-least-once'),
+    'exactly-once',
+    'Whether barriers are aligned.',
+  ),
+  option('execution.checkpointing.timeout', duration(), '10min', 'A checkpoint that takes longer is aborted.'),
+  option(
+    'execution.checkpointing.min-pause',
+    duration(),
+    '0ms',
+    'Least time between the end of one checkpoint and the start of the next.',
+  ),
+  option(
+    'execution.checkpointing.tolerable-failed-checkpoints',
+    wholeNumber(0, 1_000_000),
+    '0',
+    'Failed checkpoints in a row that do not fail the job.',
+  ),
+  option('execution.checkpointing.dir', text(), '.millrace/checkpoints/<job name>', 'Folder of a job’s checkpoints.'),
+  option('state.checkpoints.num-retained', wholeNumber(1, 1000), '2', 'Completed checkpoints to keep (R9).'),
+  option(
+    'restart-strategy.type',
+    oneOf('none', 'fixed-delay', 'failure-rate', 'exponential-delay'),
+    'exponential-delay with checkpointing, none without',
+    'What happens after a failure.',
+  ),
+  option('restart-strategy.fixed-delay.attempts', wholeNumber(0, 1_000_000_000), '1', 'Restarts before the job fails.'),
+  option('restart-strategy.fixed-delay.delay', duration(), '1s', 'Time before each restart.'),
+  option(
+    'restart-strategy.failure-rate.max-failures-per-interval',
+    wholeNumber(0, 1_000_000_000),
+    '1',
+    'Failures in the interval before the job fails.',
+  ),
+  option('restart-strategy.failure-rate.failure-rate-interval', duration(), '1min', 'The interval.'),
+  option('restart-strategy.failure-rate.delay', duration(), '1s', 'Time before each restart.'),
+  option('restart-strategy.exponential-delay.initial-backoff', duration(), '1s', 'Time before the first restart.'),
+  option('restart-strategy.exponential-delay.max-backoff', duration(), '1min', 'Longest time before a restart.'),
+  option(
+    'restart-strategy.exponential-delay.backoff-multiplier',
+    decimal(1),
+    '1.5',
+    'Growth of the time from failure to failure.',
+  ),
+  option(
+    'restart-strategy.exponential-delay.reset-backoff-threshold',
+    duration(),
+    '1h',
+    'After this long without a failure the time is the first one again.',
+  ),
+  option(
+    'restart-strategy.exponential-delay.jitter-factor',
+    decimal(0),
+    '0.1',
+    'Fraction of the time that is added or taken at random.',
+  ),
+]
+
+export const optionOfKey: ReadonlyMap<string, Option> = new Map(options.map((each) => [each.key, each]))
+
+interface Kind {
+  readonly allowed: string
+  readonly parse: Option['parse']
+}
+
+function option(key: string, kind: Kind, defaultText: string, description: string): Option {
+  return { key, allowed: kind.allowed, defaultText, description, parse: kind.parse }
+}
+
+function refusal(key: string, value: string, allowed: string): MillraceError {
+  return new MillraceError('MR_CONFIGURATION', `${key}: ${JSON.stringify(value)} is not allowed; it takes ${allowed}`)
+}
+
+function wholeNumber(lowest: number, highest: number): Kind {
+  const allowed = `a whole number from ${lowest} to ${highest}`
+  return {
+    allowed,
+    parse: (value, key) => {
+      const number = /^\d+$/.test(value.trim()) ? Number(value) : Number.NaN
+      if (number >= lowest && number <= highest) return number
+      throw refusal(key, value, allowed)
+    },
+  }
+}
+
+function decimal(lowest: number): Kind {
+  const allowed = `a number from ${lowest} up`
+  return {
+    allowed,
+    parse: (value, key) => {
+      const number = value.trim() === '' ? Number.NaN : Number(value)
+      if (Number.isFinite(number) && number >= lowest) return number
+      throw refusal(key, value, allowed)
+    },
+  }
+}
+
+function duration(): Kind {
+  return { allowed: 'a duration such as 250ms, 10s, 5min, 2h', parse: (value, key) => durationMs(value, key) }
+}
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 2 ** 10,
+  kb: 2 ** 10,
+  m: 2 ** 20,
+  mb: 2 ** 20,
+  g: 2 ** 30,
+  gb: 2 ** 30,
+}
+
+function size(): Kind {
+  const allowed = 'a size such as 512mb or 2gb'
+  return {
+    allowed,
+    parse: (value, key) => {
+      const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(value)
+      const unit = match === null ? undefined : sizeUnits[(match[2] ?? '').toLowerCase()]
+      if (match === null || unit === undefined) throw refusal(key, value, allowed)
+      return Math.floor(Number(match[1]) * unit)
+    },
+  }
+}
+
+function oneOf(...values: readonly string[]): Kind {
+  const allowed = `one of ${values.join(', ')}`
+  return {
+    allowed,
+    parse: (value, key) => {
+      if (values.includes(value)) return value
+      throw refusal(key, value, allowed)
+    },
+  }
+}
+
+function text(): Kind {
+  return { allowed: 'text', parse: (value) => value }
+}
