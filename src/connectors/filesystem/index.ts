@@ -1,0 +1,1 @@
+export { FileSink, type FileSinkOptions } from './file-sink.ts'
