@@ -60,6 +60,8 @@ export interface SourceReader<T> {
   poll(output: SourceOutput<T>, maxRecords: number): PollResult
   /** The splits with the positions after the last emitted record, finished ones included. Called between polls. */
   snapshot(): readonly SourceSplit[]
+  /** Place of the record that is being emitted, such as topic, partition and offset: asked for when the chain behind `collect` has thrown. */
+  currentPlace?(): string
   close(): Promise<void>
 }
 
@@ -85,8 +87,7 @@ export interface DeadLetter {
   readonly timestamp: number
 }
 
-/** Stands for "this record has no timestamp". */
-export const noTimestamp = Number.NEGATIVE_INFINITY
+export { noTimestamp } from '../common/timestamps.ts'
 
 /** Finds the splits of one source. Runs beside the JobMaster; the only code of a connector that does. */
 export interface SplitEnumerator {

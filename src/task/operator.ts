@@ -16,6 +16,8 @@ export interface Receiver {
  * each step may take several slices (R33).
  */
 export interface Operator extends Receiver {
+  /** As processElement, for the head of a chain behind a hash edge: with the key's hash that the sender shipped. */
+  processHashedElement?(value: unknown, timestamp: number, keyHash: number): void
   /** After restore, before the first record; operators of a chain from the last to the first. */
   open(): void
   /**
@@ -33,10 +35,26 @@ export interface Operator extends Receiver {
   snapshot(barrier: CheckpointBarrier): OperatorSnapshot
   /** A checkpoint has completed; sinks commit all pending lists up to it (R16). Resolves when committed. */
   checkpointCompleted(id: number): Promise<void>
+  /** Sinks of a bounded job without checkpointing: after `endInput`, publishes everything. */
+  commitAtEnd?(): Promise<void>
+  /**
+   * Only of an operator that makes its own watermarks: what comes after it in the chain, edges included, gets these in
+   * place of its input's. The subtask reads it after each batch of records and after each watermark or processing-time
+   * turn; where the watermark has grown, that is one step for what follows (R33).
+   */
+  readonly generated?: GeneratedWatermarks
   /** False while it can take no more records (a sink with a full buffer): the task is not scheduled. */
   readonly writable: boolean
   /** The attempt ends, in success, failure or cancellation: release what is open. */
   dispose(): Promise<void>
+}
+
+/** Changes in place as the operator works. */
+export interface GeneratedWatermarks {
+  /** Never sinks; −Infinity: none yet, Infinity: the end. */
+  readonly watermark: number
+  /** Holds back no watermark until its next record. */
+  readonly idle: boolean
 }
 
 /** What one operator puts into a checkpoint. */
@@ -63,6 +81,8 @@ export interface OperatorContext {
   readonly parallelism: number
   readonly maxParallelism: number
   readonly clock: Clock
+  /** `pipeline.auto-watermark-interval`; 0: after every batch. */
+  readonly autoWatermarkIntervalMs: number
   /** Main output. */
   readonly output: Receiver
   /** Receiver of a side output, undefined where nothing reads it. */
