@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { isAbsolute, join, relative, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type BuildFailure, build, type Message, type Plugin } from 'esbuild'
+import { MillraceError } from '../common/errors.ts'
+import { engineVersion } from './engine-version.ts'
+
+/** A job file with everything it imports in one module (R40). */
+export interface JobBundle {
+  readonly url: string
+  /** SHA-256 of its text, hexadecimal. */
+  readonly sha256: string
+}
+
+/**
+ * Bundles a job file and its modules into one `.mjs` below `folder`. Only `millrace` and `node:` stay outside: the first
+ * is resolved to the running engine when the bundle is imported, so that its version is checked here.
+ *
+ * @throws MillraceError MR_JOB_DEFINITION where the file does not exist or does not compile, or where it needs a native
+ *   addon, a worker file, or another version of millrace
+ */
+export async function bundleJob(file: string, folder: string): Promise<JobBundle> {
+  const path = resolve(file)
+  if (!existsSync(path)) throw new MillraceError('MR_JOB_DEFINITION', `${file}: there is no such job file`)
+  const text = await bundleText(path, folder)
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  const target = join(folder, `${sha256}.mjs`)
+  if (!existsSync(target)) {
+    await mkdir(folder, { recursive: true })
+    const temporary = `${target}.${process.pid}`
+    await writeFile(temporary, text)
+    await rename(temporary, target)
+  }
+  return { url: pathToFileURL(target).href, sha256 }
+}
+
+async function bundleText(path: string, folder: string): Promise<Uint8Array> {
+  try {
+    const result = await build({
+      entryPoints: [path],
+      bundle: true,
+      write: false,
+      metafile: true,
+      outfile: join(folder, 'job.mjs'), // not written: the source map's paths are relative to it
+      format: 'esm',
+      platform: 'node',
+      target: 'node24',
+      sourcemap: 'inline',
+      sourcesContent: false,
+      logLevel: 'silent',
+      // CommonJS packages in the bundle may call require for Node's own modules.
+      banner: {
+        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      },
+      plugins: [engineOutside(), noNativeAddons()],
+    })
+    refuseWorkerFiles(Object.keys(result.metafile.inputs))
+    const [output] = result.outputFiles
+    if (output === undefined) throw new MillraceError('MR_INTERNAL', `${path}: the bundler gave no output`)
+    return output.contents
+  } catch (error) {
+    if (isBuildFailure(error))
+      throw new MillraceError('MR_JOB_DEFINITION', error.errors.map(describe).join('\n'), { cause: error })
+    throw error
+  }
+}
+
+/** Keeps `millrace` and its entry points outside of the bundle, and compares the version that the job was written with. */
+function engineOutside(): Plugin {
+  return {
+    name: 'engine-outside',
+    setup(pluginBuild) {
+      pluginBuild.onResolve({ filter: /^millrace($|\/)/ }, (args) => {
+        const other = installedVersion(args.resolveDir)
+        if (other !== undefined && other !== engineVersion) {
+          const text = `the job has millrace ${other} in its node_modules, and this command is millrace ${engineVersion}: run the job's own by npx millrace, or install the same version`
+          return { errors: [{ text }] }
+        }
+        return { path: args.path, external: true }
+      })
+    },
+  }
+}
+
+function installedVersion(folder: string): string | undefined {
+  try {
+    const manifest: unknown = JSON.parse(
+      readFileSync(createRequire(join(folder, 'job.js')).resolve('millrace/package.json'), 'utf8'),
+    )
+    const version = (manifest as { readonly version?: unknown }).version
+    return typeof version === 'string' ? version : undefined
+  } catch {
+    return undefined // a global command and a job without node_modules: nothing to compare
+  }
+}
+
+/** Packages that load a compiled addon at run time. */
+const addonLoaders = /^(bindings|node-gyp-build|@mapbox\/node-pre-gyp|prebuild-install)$/
+
+function noNativeAddons(): Plugin {
+  return {
+    name: 'no-native-addons',
+    setup(pluginBuild) {
+      const refuse = (importer: string, path: string) => ({
+        errors: [
+          { text: `${shortPath(importer)} loads the native addon ${path}: a job bundle can not hold one (R40)` },
+        ],
+      })
+      pluginBuild.onResolve({ filter: /\.node$/ }, (args) => refuse(args.importer, args.path))
+      pluginBuild.onResolve({ filter: addonLoaders }, (args) => refuse(args.importer, args.path))
+    },
+  }
+}
+
+/** A worker's entry file is no module of the bundle: the job would look for it beside the bundle and not find it. */
+function refuseWorkerFiles(inputs: readonly string[]): void {
+  for (const input of inputs) {
+    const path = isAbsolute(input) ? input : resolve(input)
+    if (!existsSync(path)) continue
+    const source = readFileSync(path, 'utf8')
+    if (/\bnew\s+Worker\s*\(/.test(source) && source.includes('worker_threads')) {
+      throw new MillraceError(
+        'MR_JOB_DEFINITION',
+        `${shortPath(path)} starts a worker thread from a file of its own: a job bundle can not hold one (R40)`,
+      )
+    }
+  }
+}
+
+function isBuildFailure(error: unknown): error is BuildFailure {
+  return error instanceof Error && 'errors' in error && Array.isArray(error.errors)
+}
+
+function describe(message: Message): string {
+  const { location } = message
+  return location === null ? message.text : `${location.file}:${location.line}:${location.column + 1}: ${message.text}`
+}
+
+function shortPath(path: string): string {
+  const short = relative(process.cwd(), path)
+  return short.startsWith('..') ? path : short
+}

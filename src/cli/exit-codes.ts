@@ -1,0 +1,26 @@
+import type { ErrorCode } from '../common/errors.ts'
+
+/** What the command line ends with. */
+export const exitCode = { done: 0, jobFailed: 1, usage: 2, environment: 3 } as const
+
+export type ExitCode = (typeof exitCode)[keyof typeof exitCode]
+
+const usageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'MR_CONFIGURATION',
+  'MR_JOB_DEFINITION',
+  'MR_NOT_ENOUGH_SLOTS',
+  'MR_CHECKPOINT_NOT_FOUND',
+])
+
+const environmentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'MR_KAFKA_UNREACHABLE',
+  'MR_KAFKA_TOPIC',
+  'MR_STORAGE',
+  'MR_RUN_LOCKED',
+])
+
+/** Usage: what the person wrote. Environment: what the job needs around it. Anything else: the job failed. */
+export function exitCodeOf(code: ErrorCode): ExitCode {
+  if (usageCodes.has(code)) return exitCode.usage
+  return environmentCodes.has(code) ? exitCode.environment : exitCode.jobFailed
+}

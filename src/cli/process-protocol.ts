@@ -1,0 +1,68 @@
+import type { ErrorData } from '../common/errors.ts'
+import type { Configuration } from '../config/configuration.ts'
+import type { RestartStrategy } from '../graph/job-configuration.ts'
+
+/** What `millrace run` was asked for, resolved: plain data, handed to each working process. */
+export interface RunRequest {
+  readonly jobFile: string
+  readonly bundleUrl: string
+  readonly arguments: readonly string[]
+  readonly configuration: Configuration
+  /** `latest`, a path, or `chk-<n>`; undefined: start fresh. */
+  readonly from: string | undefined
+  readonly acceptDuplicates: boolean
+}
+
+/** A run that a working process began and another one goes on with after a crash. */
+export interface RunIdentity {
+  readonly jobId: string
+  /** undefined: the job has no checkpoints. */
+  readonly runFolder: string | undefined
+}
+
+/** Supervisor to working process. */
+export type ToWorkingProcess =
+  | { readonly type: 'start'; readonly request: RunRequest; readonly goesOn: RunIdentity | undefined }
+  /** Ctrl-C: one last checkpoint, no final watermark (R12). */
+  | { readonly type: 'suspend' }
+  /** Ctrl-C with `--drain`: the sources end, all windows fire. */
+  | { readonly type: 'drain' }
+
+/** Working process to supervisor. */
+export type FromWorkingProcess =
+  | {
+      readonly type: 'started'
+      readonly identity: RunIdentity
+      readonly jobName: string
+      readonly restartStrategy: RestartStrategy
+      /** Something a person should know at the start, such as where the run was restored from. */
+      readonly notes: readonly string[]
+    }
+  | { readonly type: 'progress'; readonly progress: RunProgress }
+  | {
+      readonly type: 'ended'
+      readonly state: FinalState
+      readonly error: ErrorData | undefined
+      readonly progress: RunProgress
+    }
+  /** The job could not be started at all. */
+  | { readonly type: 'refused'; readonly error: ErrorData }
+
+export type FinalState = 'FINISHED' | 'CANCELED' | 'FAILED' | 'SUSPENDED'
+
+/** Figures of one working process so far. */
+export interface RunProgress {
+  readonly state: string
+  readonly recordsIn: number
+  readonly recordsOut: number
+  /** Records behind the end of the input; NaN where the source does not know. */
+  readonly lag: number
+  /** Lowest watermark of the sinks, epoch milliseconds; undefined: none yet. */
+  readonly watermark: number | undefined
+  readonly checkpoints: number
+  readonly lastCheckpoint: { readonly id: number; readonly durationMs: number; readonly bytes: number } | undefined
+  readonly restarts: number
+  readonly lateRecordsDropped: number
+  /** Text of the last failure that a restart answered. */
+  readonly lastFailure: string | undefined
+}
