@@ -1,0 +1,34 @@
+/** A growing buffer that values are written into one after another. */
+export class ByteWriter {
+  /** Valid are `bytes[0, position)`; replaced where it has to grow. */
+  bytes: Buffer
+  position = 0
+
+  constructor(capacity = 4096) {
+    this.bytes = Buffer.allocUnsafeSlow(capacity)
+  }
+
+  /** Makes room for `length` more bytes after `position`. */
+  ensure(length: number): void {
+    if (this.position + length > this.bytes.length) this.#grow(length)
+  }
+
+  writeBytes(bytes: Uint8Array): void {
+    this.ensure(bytes.length)
+    this.bytes.set(bytes, this.position)
+    this.position += bytes.length
+  }
+
+  /** A copy of what was written. */
+  copy(): Buffer {
+    const copy = Buffer.allocUnsafeSlow(this.position)
+    copy.set(this.bytes.subarray(0, this.position))
+    return copy
+  }
+
+  #grow(length: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.position + length, this.bytes.length * 2))
+    larger.set(this.bytes.subarray(0, this.position))
+    this.bytes = larger
+  }
+}

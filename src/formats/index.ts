@@ -1,0 +1,26 @@
+export type {
+  ArrayType,
+  DataType,
+  DeclaredType,
+  NullableType,
+  RecordField,
+  RecordType,
+  ScalarKind,
+  ScalarType,
+  UntypedType,
+} from './data-type.ts'
+export type { BatchCodec, Decoder, Encoder, Format } from './format.ts'
+export {
+  array,
+  boolean,
+  bytes,
+  double,
+  int32,
+  long,
+  nullable,
+  record,
+  type ScalarFormat,
+  string,
+  type TypeOf,
+  untyped,
+} from './types.ts'

@@ -1,0 +1,139 @@
+import { MillraceError } from '../common/errors.ts'
+import type {
+  ArrayType,
+  DataType,
+  DeclaredType,
+  NullableType,
+  RecordField,
+  RecordType,
+  ScalarKind,
+  ScalarType,
+  UntypedType,
+} from './data-type.ts'
+import type { Decoder, Encoder, Format } from './format.ts'
+
+/** The TypeScript type that a declaration describes. */
+export type TypeOf<Declaration> = Declaration extends DataType<infer T> ? T : never
+
+/** A scalar type that also says how its values stand alone in bytes, such as a Kafka record's value. */
+export type ScalarFormat<T> = ScalarType<T> & Format<T>
+
+/** The name of a record type that was given none. */
+export const defaultRecordName = 'Record'
+
+/** Methods stand on the prototype, so that a type stays plain data to structuredClone and JSON. */
+class StringType implements Format<string> {
+  readonly kind = 'string'
+  get name(): string {
+    return 'string'
+  }
+  get type(): ScalarType<string> {
+    return this
+  }
+  createDecoder(): Decoder<string> {
+    return { decode: (bytes, start, end) => bytes.toString('utf8', start, end) }
+  }
+  createEncoder(): Encoder<string> {
+    return { encode: (value) => Buffer.from(value, 'utf8') }
+  }
+}
+
+class BytesType implements Format<Uint8Array> {
+  readonly kind = 'bytes'
+  get name(): string {
+    return 'bytes'
+  }
+  get type(): ScalarType<Uint8Array> {
+    return this
+  }
+  createDecoder(): Decoder<Uint8Array> {
+    return { decode: (bytes, start, end) => Uint8Array.prototype.slice.call(bytes, start, end) }
+  }
+  createEncoder(): Encoder<Uint8Array> {
+    return { encode: (value) => Buffer.from(value) }
+  }
+}
+
+const stringType: ScalarFormat<string> = Object.freeze(new StringType())
+const bytesType: ScalarFormat<Uint8Array> = Object.freeze(new BytesType())
+
+function scalar<T>(kind: ScalarKind): ScalarType<T> {
+  return Object.freeze({ kind })
+}
+const int32Type = scalar<number>('int32')
+const longType = scalar<number>('long')
+const doubleType = scalar<number>('double')
+const booleanType = scalar<boolean>('boolean')
+
+/** A string. As a format: the whole value is UTF-8 text; bytes that are no UTF-8 become U+FFFD. */
+export function string(): ScalarFormat<string> {
+  return stringType
+}
+
+/** An integer from −2^31 to 2^31 − 1. */
+export function int32(): ScalarType<number> {
+  return int32Type
+}
+
+/** An integer that a JavaScript number holds exactly: from −(2^53 − 1) to 2^53 − 1. */
+export function long(): ScalarType<number> {
+  return longType
+}
+
+/** Any JavaScript number. */
+export function double(): ScalarType<number> {
+  return doubleType
+}
+
+export function boolean(): ScalarType<boolean> {
+  return booleanType
+}
+
+/** Bytes. As a format: the whole value, copied. In JSON, bytes are a string of base64. */
+export function bytes(): ScalarFormat<Uint8Array> {
+  return bytesType
+}
+
+/** A list of values of one type. */
+export function array<D extends DeclaredType<unknown>>(of: D): ArrayType<TypeOf<D>[]> {
+  return Object.freeze({ kind: 'array', items: of })
+}
+
+/** A value or null. In a record, a missing field is read as null. */
+export function nullable<D extends DeclaredType<unknown>>(of: D): NullableType<TypeOf<D> | null> {
+  if (of.kind === 'nullable') throw new MillraceError('MR_JOB_DEFINITION', 'nullable(nullable(…)) says nothing more.')
+  return Object.freeze({ kind: 'nullable', of })
+}
+
+/** A value of any kind that msgpackr can write: plain data, dates, Maps, Sets. Not checked (R39). */
+export function untyped<T>(): UntypedType<T> {
+  return untypedType
+}
+const untypedType: UntypedType<never> = Object.freeze({ kind: 'untyped' })
+
+type Fields = Readonly<Record<string, DeclaredType<unknown>>>
+type RecordOf<F extends Fields> = { [Name in keyof F]: TypeOf<F[Name]> }
+
+/**
+ * A record type: `record({ userId: string(), value: int32() })` describes `{ userId: string, value: number }`.
+ *
+ * A record has exactly these fields: others that an object may have are dropped where it is written.
+ * @param options.name the name in Avro schemas, letters, digits and `_`; default `Record`
+ * @throws MillraceError MR_JOB_DEFINITION for a name that is not allowed, or no fields
+ */
+export function record<F extends Fields>(fields: F, options: { readonly name?: string } = {}): RecordType<RecordOf<F>> {
+  const name = options.name ?? defaultRecordName
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    throw new MillraceError('MR_JOB_DEFINITION', `${JSON.stringify(name)} can not be the name of a record type.`)
+  }
+  const list: readonly RecordField[] = Object.entries(fields).map(([field, type]) => {
+    // An object literal with this name would set the prototype.
+    if (field === '__proto__') throw new MillraceError('MR_JOB_DEFINITION', 'A field can not be named __proto__.')
+    if (!field.isWellFormed()) {
+      throw new MillraceError('MR_JOB_DEFINITION', `Field name ${JSON.stringify(field)} holds a lone surrogate.`)
+    }
+    return Object.freeze({ name: field, type })
+  })
+  if (list.length === 0) throw new MillraceError('MR_JOB_DEFINITION', `Record type ${name} has no fields.`)
+  return Object.freeze({ kind: 'record', name, fields: Object.freeze(list) })
+}
