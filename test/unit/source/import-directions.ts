@@ -10,13 +10,15 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
   formats: ['common'],
   state: ['common', 'formats'],
   graph: ['common', 'state', 'formats'],
-  api: ['common', 'graph', 'state', 'formats'],
+  // DataStream.print() is the one connector that the API brings along, as in Flink.
+  api: ['common', 'graph', 'state', 'formats', 'connectors/print'],
+  'connectors/print': ['common'],
   coordinator: ['common', 'graph', 'state'],
   task: ['common', 'graph', 'state', 'formats'],
   'actors/runtime': ['common', 'actors/transport'],
   'actors/transport': ['common', 'actors/runtime'],
   actors: ['common', 'coordinator', 'task', 'graph', 'state', 'actors/runtime', 'actors/transport'],
-  connectors: ['common', 'api', 'graph', 'state', 'formats'],
+  connectors: ['common', 'config', 'api', 'graph', 'state', 'formats'],
   testing: [
     ...['common', 'config', 'metrics', 'formats', 'state', 'graph', 'api', 'coordinator', 'task', 'connectors'],
     ...['actors', 'actors/runtime', 'actors/transport'],
