@@ -1,0 +1,85 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Sink } from 'millrace'
+import type { Format } from 'millrace/formats'
+
+/** What one slot saw, written when its sink closes; bench/run.ts adds the slots up. Times are of the system-wide monotonic clock. */
+export interface SlotFigures {
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly firstCpuMs: number
+  readonly lastCpuMs: number
+  readonly count: number
+  readonly sums: readonly [number, number]
+}
+
+interface Moment {
+  readonly atMs: number
+  readonly cpuMs: number
+}
+
+function moment(): Moment {
+  const { user, system } = process.cpuUsage()
+  return { atMs: Number(process.hrtime.bigint()) / 1e6, cpuMs: (user + system) / 1000 }
+}
+
+/** Of this slot: the first record that reached a decoder. */
+let first: Moment | undefined
+
+/** The same format; notes the moment of the first record and then steps aside, so that it costs nothing per record. */
+export function noted<T>(format: Format<T>): Format<T> {
+  return {
+    ...format,
+    createDecoder() {
+      const decoder = format.createDecoder()
+      const decode = decoder.decode.bind(decoder)
+      decoder.decode = (bytes, start, end) => {
+        first ??= moment()
+        decoder.decode = decode
+        return decode(bytes, start, end)
+      }
+      return decoder
+    },
+  }
+}
+
+/** Adds up two numbers of each record. */
+export function summingSink<T>(folder: string, firstOf: (value: T) => number, secondOf: (value: T) => number): Sink<T> {
+  return {
+    connector: 'sums',
+    deliveryGuarantee: 'none',
+    createWriter(context) {
+      let count = 0
+      let sumA = 0
+      let sumB = 0
+      let last: Moment | undefined
+      return {
+        writable: true,
+        write(value) {
+          count++
+          sumA += firstOf(value)
+          sumB += secondOf(value)
+        },
+        // Called at each barrier and at the end of the input: the last call before `close` has seen the last record.
+        async prepareCommit() {
+          last = moment()
+          return []
+        },
+        async commit() {},
+        async close() {
+          const end = last ?? moment()
+          const begin = first ?? end
+          const figures: SlotFigures = {
+            firstMs: begin.atMs,
+            firstCpuMs: begin.cpuMs,
+            lastMs: end.atMs,
+            lastCpuMs: end.cpuMs,
+            count,
+            sums: [sumA, sumB],
+          }
+          writeFileSync(join(folder, `${context.subtaskIndex}-${context.attemptId}.json`), JSON.stringify(figures))
+        },
+      }
+    },
+  }
+}
