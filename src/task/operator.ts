@@ -2,7 +2,8 @@ import type { Key } from '../api/functions.ts'
 import type { Committable } from '../api/sink.ts'
 import type { Clock } from '../common/ports.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
-import type { KeyedSnapshot, KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import type { KeyedSnapshot } from '../state/keyed-snapshot.ts'
+import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { OperatorStateBackend, OperatorStateSnapshot } from '../state/operator-state-backend.ts'
 
 /** Takes records: the next operator of the chain, a fan-out, or the writer of an edge. A record is (value, timestamp), with no wrapper. */

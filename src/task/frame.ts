@@ -1,0 +1,92 @@
+import type { BatchCodec } from '../formats/format.ts'
+import type { RecordBatch } from './record-batch.ts'
+
+/**
+ * Batches between slots: one transferred ArrayBuffer each. The buffer goes back to its sender as the credit (R33), to be
+ * filled again, so its length says nothing about the batch.
+ *
+ * | bytes        | what                                                   |
+ * |--------------|--------------------------------------------------------|
+ * | 0            | int32: 0 a batch, 1 a returned credit                  |
+ * | 4            | int32: number of the channel, as its sender counts     |
+ * | 8            | int32: records                                         |
+ * | 12           | int32: 1 where there are key hashes                    |
+ * | 16           | int32: bytes of the payload                            |
+ * | 24           | float64: a timestamp for each record                   |
+ * | behind it    | int32: a key hash for each record, on hash edges       |
+ * | behind it    | the values, as the edge's BatchCodec writes them       |
+ *
+ * Numbers are in the machine's byte order: frames stay within one process.
+ */
+const headerBytes = 24
+const headerInts = 5
+/** New buffers have at least this many bytes, so that one serves batches of different size. */
+const smallestBuffer = 16 * 1024
+/** A larger buffer is not sent back: the credit returns without it. */
+export const largestPooledBuffer = 1024 * 1024
+
+const data = 0
+const credit = 1
+
+/** Writes a batch into `free`, or into a new buffer where that is too small. */
+export function encodeFrame(
+  channelNumber: number,
+  batch: RecordBatch,
+  codec: BatchCodec,
+  free: ArrayBuffer | undefined,
+): ArrayBuffer {
+  const { count, timestamps, keyHashes } = batch
+  const payload = codec.encode(batch.values, count)
+  const hashBytes = keyHashes === undefined ? 0 : count * 4
+  const payloadAt = headerBytes + count * 8 + hashBytes
+  const needed = payloadAt + payload.length
+  const buffer = free !== undefined && free.byteLength >= needed ? free : new ArrayBuffer(bufferLength(needed))
+  const header = new Int32Array(buffer, 0, headerInts)
+  header[0] = data
+  header[1] = channelNumber
+  header[2] = count
+  header[3] = keyHashes === undefined ? 0 : 1
+  header[4] = payload.length
+  new Float64Array(buffer, headerBytes, count).set(
+    count === timestamps.length ? timestamps : timestamps.subarray(0, count),
+  )
+  if (keyHashes !== undefined) {
+    new Int32Array(buffer, headerBytes + count * 8, count).set(
+      count === keyHashes.length ? keyHashes : keyHashes.subarray(0, count),
+    )
+  }
+  new Uint8Array(buffer, payloadAt, payload.length).set(payload)
+  return buffer
+}
+
+/** Reads a frame into `batch`. Timestamps and hashes are views on the buffer: valid until it is given back; the values are not (R7). */
+export function decodeFrame(buffer: ArrayBuffer, codec: BatchCodec, batch: RecordBatch): void {
+  const header = new Int32Array(buffer, 0, headerInts)
+  const count = header[2] as number
+  const hashed = header[3] === 1
+  const hashesAt = headerBytes + count * 8
+  const payloadAt = hashed ? hashesAt + count * 4 : hashesAt
+  batch.count = count
+  batch.timestamps = new Float64Array(buffer, headerBytes, count)
+  batch.keyHashes = hashed ? new Int32Array(buffer, hashesAt, count) : undefined
+  batch.values = codec.decode(new Uint8Array(buffer, payloadAt, header[4] as number), count)
+}
+
+/** Turns a frame that has been read into the credit for it. */
+export function asCredit(buffer: ArrayBuffer): ArrayBuffer {
+  new Int32Array(buffer, 0, 1)[0] = credit
+  return buffer
+}
+
+export function isCredit(buffer: ArrayBuffer): boolean {
+  return new Int32Array(buffer, 0, 1)[0] === credit
+}
+
+export function channelNumberOf(buffer: ArrayBuffer): number {
+  return new Int32Array(buffer, 0, 2)[1] as number
+}
+
+function bufferLength(needed: number): number {
+  if (needed <= smallestBuffer) return smallestBuffer
+  return needed > largestPooledBuffer ? needed : 2 ** Math.ceil(Math.log2(needed))
+}

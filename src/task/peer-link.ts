@@ -1,0 +1,164 @@
+import type { ChannelId } from '../common/ids.ts'
+import type { BatchCodec } from '../formats/format.ts'
+import type { ControlItem } from './channel-item.ts'
+import { asCredit, channelNumberOf, decodeFrame, encodeFrame, isCredit, largestPooledBuffer } from './frame.ts'
+import type { ChannelOrigin, InputChannel } from './input-channel.ts'
+import { type Connection, creditsPerChannel } from './output-channel.ts'
+import { RecordBatch } from './record-batch.ts'
+import type { PeerPort } from './slot-host.ts'
+
+/** Messages beside the frames. A sender numbers its channels of a link and says so before it uses them. */
+type LinkMessage =
+  | { readonly type: 'open'; readonly channelNumber: number; readonly channelId: ChannelId }
+  | { readonly type: 'control'; readonly channelNumber: number; readonly item: ControlItem }
+  /** The credit for a frame whose buffer was too large to be kept. */
+  | { readonly type: 'credit'; readonly channelNumber: number }
+
+/** All channels between two slots of one deployment, over one port, in both directions. */
+export class PeerLink {
+  readonly #port: PeerPort
+  readonly #inputs = new Map<ChannelId, InputChannel>()
+  /** By the number that the other side gave the channel. */
+  readonly #openInputs: (InputChannel | undefined)[] = []
+  readonly #outputs: RemoteConnection[] = []
+  readonly #codecs = new Map<ChannelId, BatchCodec>()
+
+  constructor(port: PeerPort, wake: () => void) {
+    this.#port = port
+    port.onArrival(wake)
+  }
+
+  addInput(channelId: ChannelId, input: InputChannel, codec: BatchCodec): void {
+    this.#inputs.set(channelId, input)
+    this.#codecs.set(channelId, codec)
+  }
+
+  openOutput(channelId: ChannelId, codec: BatchCodec): Connection {
+    const channelNumber = this.#outputs.length
+    const connection = new RemoteConnection(this.#port, channelNumber, codec)
+    this.#outputs.push(connection)
+    this.#post({ type: 'open', channelNumber, channelId })
+    return connection
+  }
+
+  /** Takes in all that has arrived, without a turn of the event loop; true where there was something. */
+  poll(): boolean {
+    let arrived = false
+    for (let message = this.#port.receive(); message !== undefined; message = this.#port.receive()) {
+      arrived = true
+      if (message instanceof ArrayBuffer) this.#acceptFrame(message)
+      else this.#acceptMessage(message as LinkMessage)
+    }
+    return arrived
+  }
+
+  close(): void {
+    this.#port.close()
+  }
+
+  #acceptFrame(buffer: ArrayBuffer): void {
+    const channelNumber = channelNumberOf(buffer)
+    if (isCredit(buffer)) this.#outputs[channelNumber]?.credited(buffer)
+    else this.#openInputs[channelNumber]?.pushRecords(buffer)
+  }
+
+  #acceptMessage(message: LinkMessage): void {
+    switch (message.type) {
+      case 'open':
+        this.#openInput(message.channelNumber, message.channelId)
+        break
+      case 'control':
+        this.#openInputs[message.channelNumber]?.pushControl(message.item)
+        break
+      case 'credit':
+        this.#outputs[message.channelNumber]?.credited(undefined)
+        break
+      default: {
+        const never: never = message
+        throw new TypeError(`unknown message ${JSON.stringify(never)}`)
+      }
+    }
+  }
+
+  /** A channel that nobody here knows is dropped (R28). */
+  #openInput(channelNumber: number, channelId: ChannelId): void {
+    const input = this.#inputs.get(channelId)
+    const codec = this.#codecs.get(channelId)
+    if (input === undefined || codec === undefined) return
+    input.connect(new RemoteOrigin(this.#port, channelNumber, codec))
+    this.#openInputs[channelNumber] = input
+  }
+
+  #post(message: LinkMessage): void {
+    this.#port.post(message)
+  }
+}
+
+/** The sending end of a channel to another slot. */
+class RemoteConnection implements Connection {
+  readonly #port: PeerPort
+  readonly #channelNumber: number
+  readonly #codec: BatchCodec
+  readonly #free: ArrayBuffer[] = []
+  credits = creditsPerChannel
+
+  constructor(port: PeerPort, channelNumber: number, codec: BatchCodec) {
+    this.#port = port
+    this.#channelNumber = channelNumber
+    this.#codec = codec
+  }
+
+  /** The values have been written into a frame, so the same batch is filled again. */
+  ship(batch: RecordBatch): RecordBatch {
+    const frame = encodeFrame(this.#channelNumber, batch, this.#codec, this.#free.pop())
+    this.credits--
+    this.#port.post(frame, [frame])
+    batch.clear()
+    return batch
+  }
+
+  control(item: ControlItem): void {
+    const message: LinkMessage = { type: 'control', channelNumber: this.#channelNumber, item }
+    this.#port.post(message)
+  }
+
+  credited(buffer: ArrayBuffer | undefined): void {
+    this.credits++
+    if (buffer !== undefined && this.#free.length < creditsPerChannel) this.#free.push(buffer)
+  }
+}
+
+/** Frames of another slot, opened one at a time. */
+class RemoteOrigin implements ChannelOrigin {
+  readonly #port: PeerPort
+  readonly #channelNumber: number
+  readonly #codec: BatchCodec
+  readonly #batch = new RecordBatch(new Float64Array(0), undefined)
+  #reading: ArrayBuffer | undefined
+
+  constructor(port: PeerPort, channelNumber: number, codec: BatchCodec) {
+    this.#port = port
+    this.#channelNumber = channelNumber
+    this.#codec = codec
+  }
+
+  open(shipment: RecordBatch | ArrayBuffer): RecordBatch {
+    if (!(shipment instanceof ArrayBuffer)) throw new TypeError('references on a channel between slots')
+    this.#reading = shipment
+    decodeFrame(shipment, this.#codec, this.#batch)
+    return this.#batch
+  }
+
+  giveBack(): void {
+    const buffer = this.#reading
+    if (buffer === undefined) return
+    this.#reading = undefined
+    this.#batch.values = []
+    if (buffer.byteLength <= largestPooledBuffer) {
+      this.#port.post(asCredit(buffer), [buffer])
+    } else {
+      const message: LinkMessage = { type: 'credit', channelNumber: this.#channelNumber }
+      this.#port.post(message)
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import type { Committable, Sink, SinkWriter } from '../api/sink.ts'
+import { isMillraceError, MillraceError, messageOf } from '../common/errors.ts'
+import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
+import type { Operator, OperatorContext, OperatorSnapshot, PendingCommittables } from './operator.ts'
+
+/**
+ * Drives a sink's writer through checkpoints (R16): what a barrier prepares is pending until its checkpoint, or a later
+ * one, completes. Lists of aborted checkpoints stay pending and are part of the next snapshot, so that nothing is lost.
+ */
+export class SinkOperator implements Operator {
+  readonly #context: OperatorContext
+  readonly #writer: SinkWriter<unknown>
+  /** In order of their checkpoints. */
+  readonly #pending: PendingCommittables[]
+  /** Preparations run behind each other, so that a snapshot sees all lists before its own. */
+  #prepared: Promise<void> = Promise.resolve()
+  #committed: Promise<void> = Promise.resolve()
+  #watermark: number
+
+  constructor(sink: Sink<unknown>, context: OperatorContext) {
+    this.#context = context
+    this.#watermark = context.restoredWatermark
+    this.#pending = [...context.restoredCommittables]
+    this.#writer = sink.createWriter({
+      subtaskIndex: context.subtaskIndex,
+      parallelism: context.parallelism,
+      operatorName: context.operatorName,
+      operatorUid: context.operatorUid,
+      attemptId: context.attemptId,
+      clock: context.clock,
+      wake: context.wake,
+      fail: context.fail,
+    })
+  }
+
+  get writable(): boolean {
+    return this.#writer.writable
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    this.#context.metrics.recordsIn++
+    try {
+      this.#writer.write(value, timestamp)
+    } catch (error) {
+      throw this.#error('write', error)
+    }
+  }
+
+  open(): void {}
+
+  advanceWatermark(watermark: number): boolean {
+    this.#watermark = Math.max(this.#watermark, watermark)
+    return true
+  }
+
+  advanceProcessingTime(): boolean {
+    return true
+  }
+
+  nextProcessingTime(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  endInput(): void {}
+
+  snapshot(barrier: CheckpointBarrier): OperatorSnapshot {
+    const committables = this.#prepare(barrier.id).then(() =>
+      this.#pending.filter(({ checkpointId }) => checkpointId <= barrier.id),
+    )
+    return { keyed: undefined, operatorState: undefined, committables, watermark: this.#watermark }
+  }
+
+  checkpointCompleted(id: number): Promise<void> {
+    this.#committed = this.#committed.then(() => this.#commitUpTo(id))
+    return this.#committed
+  }
+
+  async commitAtEnd(): Promise<void> {
+    await this.#prepare(0)
+    await this.checkpointCompleted(0)
+  }
+
+  /** A commit that has begun is let finish: its checkpoint is complete (R16). */
+  async dispose(): Promise<void> {
+    await Promise.allSettled([this.#prepared, this.#committed])
+    await this.#writer.close()
+  }
+
+  #prepare(checkpointId: number): Promise<void> {
+    // The cut is made now, synchronously; only what follows waits for the preparations before.
+    const preparing = this.#prepareWriter(checkpointId)
+    this.#prepared = Promise.all([this.#prepared, preparing]).then(([, committables]) => {
+      if (committables.length > 0) this.#pending.push({ checkpointId, committables })
+    })
+    // What was cut off and could not be prepared is in no later checkpoint: declining alone would lose it.
+    this.#prepared.catch((error: unknown) => this.#context.fail(error))
+    return this.#prepared
+  }
+
+  async #prepareWriter(checkpointId: number): Promise<readonly Committable[]> {
+    try {
+      return await this.#writer.prepareCommit(checkpointId)
+    } catch (error) {
+      throw this.#error('prepare its output', error)
+    }
+  }
+
+  async #commitUpTo(id: number): Promise<void> {
+    for (let next = this.#pending[0]; next !== undefined && next.checkpointId <= id; next = this.#pending[0]) {
+      try {
+        await this.#writer.commit(next.committables)
+      } catch (error) {
+        throw this.#error('commit', error)
+      }
+      this.#pending.shift()
+    }
+  }
+
+  #error(what: string, error: unknown): MillraceError {
+    if (isMillraceError(error)) return error
+    return new MillraceError('MR_SINK', `sink "${this.#context.operatorName}" could not ${what}: ${messageOf(error)}`, {
+      cause: error,
+      operator: this.#context.operatorName,
+    })
+  }
+}
