@@ -34,6 +34,14 @@ export class PaneState<A> {
     return unwritten()
   }
 
+  /**
+   * The lowest namespace above `after`, over all key groups; Infinity: there is none. For windows with allowed lateness:
+   * their fired panes stay below the ones that have still to fire.
+   */
+  nextNamespace(_after: number): number {
+    return unwritten()
+  }
+
   /** Namespaces of the current key, ascending; a fresh array. Only with `indexByKey`. */
   namespacesOfKey(): readonly number[] {
     return unwritten()

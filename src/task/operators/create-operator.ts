@@ -1,0 +1,65 @@
+import { MillraceError } from '../../common/errors.ts'
+import type { OperatorSpec, WindowSpec } from '../../graph/operator-spec.ts'
+import type { Operator, OperatorContext } from '../operator.ts'
+import { SinkOperator } from '../sink-operator.ts'
+import { AggregateOperator } from './aggregate-operator.ts'
+import { AlignedWindowOperator } from './aligned-window-operator.ts'
+import { FilterOperator } from './filter-operator.ts'
+import { FlatMapOperator } from './flat-map-operator.ts'
+import { KeyedProcessOperator } from './keyed-process-operator.ts'
+import { MapOperator } from './map-operator.ts'
+import { ProcessOperator } from './process-operator.ts'
+import { ReduceOperator } from './reduce-operator.ts'
+import { SessionWindowOperator } from './session-window-operator.ts'
+import { TimestampsAndWatermarksOperator } from './timestamps-and-watermarks-operator.ts'
+
+/**
+ * The operator of a specification.
+ * @throws MillraceError MR_INTERNAL for a source, which the task drives itself; MR_STATE_INCOMPATIBLE where the restored
+ *   state has another type
+ */
+export function createOperator(spec: OperatorSpec, context: OperatorContext): Operator {
+  switch (spec.kind) {
+    case 'map':
+      return new MapOperator(spec.map, context)
+    case 'flatMap':
+      return new FlatMapOperator(spec.flatMap, context)
+    case 'filter':
+      return new FilterOperator(spec.filter, context)
+    case 'timestampsAndWatermarks':
+      return new TimestampsAndWatermarksOperator(spec.watermarks, context)
+    case 'process':
+      return new ProcessOperator(spec.process, context)
+    case 'keyedProcess':
+      return new KeyedProcessOperator(spec.process, context)
+    case 'reduce':
+      return new ReduceOperator(spec.reduce, spec.type, context)
+    case 'aggregate':
+      return new AggregateOperator(spec.aggregate, spec.withKey, context)
+    case 'window':
+      return createWindowOperator(spec, context)
+    case 'sink':
+      return new SinkOperator(spec.sink, context)
+    case 'source':
+      throw new MillraceError('MR_INTERNAL', `the source "${context.operatorName}" is no operator of a chain`)
+    default: {
+      const never: never = spec
+      throw new MillraceError('MR_INTERNAL', `unknown operator ${String(never)}`)
+    }
+  }
+}
+
+function createWindowOperator(spec: WindowSpec, context: OperatorContext): Operator {
+  const { assigner } = spec
+  switch (assigner.kind) {
+    case 'tumbling':
+    case 'sliding':
+      return new AlignedWindowOperator(spec, assigner, context)
+    case 'session':
+      return new SessionWindowOperator(spec, assigner.gapMs, context)
+    default: {
+      const never: never = assigner
+      throw new MillraceError('MR_INTERNAL', `unknown window ${String(never)}`)
+    }
+  }
+}

@@ -1,0 +1,174 @@
+import type { Key } from '../../api/functions.ts'
+import { MillraceError } from '../../common/errors.ts'
+import { hashKey } from '../../common/key.ts'
+import type { WindowSpec } from '../../graph/operator-spec.ts'
+import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
+import type { PaneState } from '../../state/pane-state.ts'
+import type { OperatorContext, OperatorSnapshot } from '../operator.ts'
+import { type Deadline, DeadlineHeap } from './deadline-heap.ts'
+import { KeySelection } from './key-selection.ts'
+import { assertTimestamp, LateRecords } from './late-records.ts'
+import { OperatorBase } from './operator-base.ts'
+import { type Session, type Sessions, sessionsType, type TouchedSessions, touchedSessions } from './session.ts'
+import { userFunctionError } from './user-function-error.ts'
+import { cleanupTime } from './window-assignment.ts'
+import { type WindowContents, windowContentsOf } from './window-contents.ts'
+import { WindowResults } from './window-results.ts'
+
+/** All sessions are in one namespace: their ends move with each record, so panes by end would move too. */
+const namespace = 0
+
+/**
+ * Session windows. The sessions of a key are one entry of keyed state, changed in place as they grow. Each has a
+ * deadline in a heap, which is only moved when it is reached and the session has grown meanwhile.
+ */
+export class SessionWindowOperator extends OperatorBase {
+  readonly #gapMs: number
+  readonly #allowedLatenessMs: number
+  readonly #contents: WindowContents
+  readonly #keys: KeySelection
+  readonly #sessions: PaneState<Sessions>
+  readonly #results: WindowResults
+  readonly #late: LateRecords
+  readonly #deadlines = new DeadlineHeap()
+
+  constructor(spec: WindowSpec, gapMs: number, context: OperatorContext) {
+    super(context)
+    const { compute } = spec
+    if (compute.kind === 'aggregate' && compute.aggregate.merge === undefined) {
+      throw new MillraceError(
+        'MR_JOB_DEFINITION',
+        `operator "${context.operatorName}": the aggregate of a session window needs merge(), since sessions grow together`,
+        { operator: context.operatorName },
+      )
+    }
+    this.#gapMs = gapMs
+    this.#allowedLatenessMs = spec.allowedLatenessMs
+    this.#contents = windowContentsOf(compute)
+    this.#keys = new KeySelection(context)
+    this.#sessions = this.#keys.keyedState.panes('$sessions', { type: sessionsType(this.#contents.type) })
+    this.#results = new WindowResults(compute, this.#contents, context)
+    this.#late = new LateRecords(spec.lateTag, context)
+  }
+
+  /** The heap is made again from what was restored. */
+  override open(): void {
+    for (const cursor = this.#sessions.cursor(namespace); cursor.next(); ) {
+      const { key } = cursor
+      const keyHash = hashKey(key)
+      for (const { deadline } of cursor.value) this.#deadlines.push({ time: deadline, key, keyHash })
+    }
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    assertTimestamp(timestamp, this.operatorName)
+    const key = this.#keys.select(value)
+    this.#addToSessions(key, value, timestamp)
+  }
+
+  override advanceWatermark(watermark: number, maxFirings: number): boolean {
+    super.advanceWatermark(watermark, maxFirings)
+    this.#results.currentWatermark = this.currentWatermark
+    for (let budget = maxFirings; this.#deadlines.earliest <= this.currentWatermark; budget--) {
+      const deadline = budget > 0 ? this.#deadlines.pop() : undefined
+      if (deadline === undefined) return this.#deadlines.size === 0
+      this.#reach(deadline)
+    }
+    return true
+  }
+
+  override snapshot(barrier: CheckpointBarrier): OperatorSnapshot {
+    return {
+      keyed: this.#keys.keyedState.snapshot(barrier),
+      operatorState: undefined,
+      committables: undefined,
+      watermark: this.currentWatermark,
+    }
+  }
+
+  #addToSessions(key: Key, value: unknown, timestamp: number): void {
+    this.metrics.recordsIn++
+    const time = Math.floor(timestamp)
+    const sessions = this.#sessions.get(namespace) ?? []
+    const touched = touchedSessions(sessions, time, time + this.#gapMs)
+    // Judged by the session that it becomes part of: a record that is late by itself may belong to a live session.
+    if (cleanupTime(touched.end, this.#allowedLatenessMs) <= this.currentWatermark) {
+      this.#late.take(value, timestamp)
+      return
+    }
+    let session: Session
+    try {
+      session = this.#merge(sessions, touched, value)
+    } catch (error) {
+      throw userFunctionError(error, this.operatorName, 'the window function')
+    }
+    this.#scheduleAfterRecord(session, key)
+    this.#sessions.set(namespace, sessions)
+    if (session.end - 1 <= this.currentWatermark) this.#results.emit(key, windowOf(session), session.contents, true)
+  }
+
+  /** Makes one session of those that the record touches, and adds the record to it. */
+  #merge(sessions: Sessions, { index, count, start, end }: TouchedSessions, value: unknown): Session {
+    const first = sessions[index]
+    if (count === 0 || first === undefined) {
+      const contents = this.#contents.first(value)
+      const session = { start, end, contents, deadline: Number.POSITIVE_INFINITY }
+      sessions.splice(index, 0, session)
+      return session
+    }
+    for (const other of sessions.splice(index + 1, count - 1)) {
+      first.contents = this.#contents.merge(first.contents, other.contents)
+      first.deadline = Math.min(first.deadline, other.deadline)
+    }
+    first.contents = this.#contents.add(first.contents, value)
+    first.start = start
+    first.end = end
+    return first
+  }
+
+  /** A session that has grown keeps its earlier deadline: moving it then is cheaper than with each record. */
+  #scheduleAfterRecord(session: Session, key: Key): void {
+    const fired = session.end - 1 <= this.currentWatermark
+    const needed = fired ? cleanupTime(session.end, this.#allowedLatenessMs) : session.end - 1
+    if (needed < session.deadline) this.#schedule(session, needed, { key, keyHash: hashKey(key) })
+  }
+
+  #schedule(session: Session, time: number, { key, keyHash }: Pick<Deadline, 'key' | 'keyHash'>): void {
+    session.deadline = time
+    this.#deadlines.push({ time, key, keyHash })
+  }
+
+  /** One entry of the heap: fires, moves or removes the sessions of its key that have this deadline. */
+  #reach(deadline: Deadline): void {
+    this.#keys.keyedState.setCurrentKey(deadline.key, deadline.keyHash)
+    const sessions = this.#sessions.get(namespace)
+    const due = sessions?.filter((session) => session.deadline === deadline.time) ?? []
+    // None: its session was merged into one with an earlier deadline, or another entry of the same time has done it.
+    if (sessions === undefined || due.length === 0) return
+    for (const session of due) {
+      if (!this.#reachSession(session, deadline)) sessions.splice(sessions.indexOf(session), 1)
+    }
+    if (sessions.length === 0) this.#sessions.removeEntry(namespace)
+    else this.#sessions.set(namespace, sessions)
+  }
+
+  /** False: the session is over. A deadline is not after the time to fire, so one that is later follows the firing. */
+  #reachSession(session: Session, deadline: Deadline): boolean {
+    const lastTime = session.end - 1
+    if (deadline.time < lastTime) {
+      this.#schedule(session, lastTime, deadline)
+      return true
+    }
+    const cleanup = cleanupTime(session.end, this.#allowedLatenessMs)
+    if (deadline.time === lastTime) {
+      this.#results.emit(deadline.key, windowOf(session), session.contents, cleanup > lastTime)
+    }
+    if (deadline.time >= cleanup) return false
+    this.#schedule(session, cleanup, deadline)
+    return true
+  }
+}
+
+function windowOf({ start, end }: Session): { readonly start: number; readonly end: number } {
+  return { start, end }
+}

@@ -1,0 +1,14 @@
+import { isMillraceError, MillraceError } from '../../common/errors.ts'
+
+/**
+ * The error of a user function, named by the operator whose function it is. Operators call each other directly, so an
+ * error of a later operator passes through the functions before it: only the innermost operator wraps it.
+ */
+export function userFunctionError(error: unknown, operatorName: string, functionName: string): MillraceError {
+  if (isMillraceError(error)) return error
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return new MillraceError('MR_USER_FUNCTION', `${functionName} of operator "${operatorName}" threw ${message}`, {
+    cause: error,
+    operator: operatorName,
+  })
+}

@@ -1,0 +1,27 @@
+import type { WindowAssigner } from '../../graph/operator-spec.ts'
+
+/** Windows whose ends are at multiples of a step: tumbling ones are sliding ones whose slide is their size. */
+export interface AlignedWindows {
+  readonly sizeMs: number
+  readonly slideMs: number
+  readonly offsetMs: number
+}
+
+export function alignedWindowsOf(assigner: Exclude<WindowAssigner, { kind: 'session' }>): AlignedWindows {
+  const { sizeMs, offsetMs } = assigner
+  return { sizeMs, slideMs: assigner.kind === 'sliding' ? assigner.slideMs : sizeMs, offsetMs }
+}
+
+/**
+ * Start of the last window that begins at or before the timestamp. The remainder is that of floored division, so that
+ * negative timestamps are in the window that begins before them (R35).
+ */
+export function lastWindowStart(timestamp: number, { slideMs, offsetMs }: AlignedWindows): number {
+  const remainder = (timestamp - offsetMs) % slideMs
+  return timestamp - (remainder < 0 ? remainder + slideMs : remainder)
+}
+
+/** Event time up to which the contents of a window are kept: Flink's cleanup time. */
+export function cleanupTime(windowEnd: number, allowedLatenessMs: number): number {
+  return windowEnd - 1 + allowedLatenessMs
+}
