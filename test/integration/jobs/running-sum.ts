@@ -1,0 +1,58 @@
+// A running count and sum a user, one result for each payment, into exactly-once files. Arguments: topic, output folder, pause.
+import { existsSync, writeFileSync } from 'node:fs'
+import { job, WatermarkStrategy } from 'millrace'
+import { FileSink } from 'millrace/filesystem'
+import { json } from 'millrace/formats'
+import { KafkaSource } from 'millrace/kafka'
+import type { Payment, RunningSum } from '../support/payments.ts'
+
+interface Accumulator {
+  count: number
+  sum: number
+  last: Payment | undefined
+}
+
+/** Slows a slot down to some tens of thousands of records a second, so that a test has time to kill it. */
+function paced<T>(everyRecords: number, pauseMs: number): (value: T) => T {
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  let records = 0
+  return (value) => {
+    if (pauseMs > 0 && ++records % everyRecords === 0) Atomics.wait(never, 0, 0, pauseMs)
+    return value
+  }
+}
+
+/** Ends the slot's thread once for each of the given record ids; a file remembers it, since a replay meets the record again. */
+function slotKiller(ids: readonly number[], folder: string): (value: Payment) => Payment {
+  const pending = new Set(ids)
+  return (value) => {
+    if (pending.has(value.id)) {
+      const marker = `${folder}/killed-${value.id}`
+      if (!existsSync(marker)) {
+        writeFileSync(marker, '')
+        process.exit(1)
+      }
+    }
+    return value
+  }
+}
+
+export default job('running-sum', (env, [topic = '', folder = '.', pauseMs = '0', killAt = '']) => {
+  const source = KafkaSource.of({ topics: [topic], groupId: topic, value: json<Payment>(), endOffsets: 'latest' })
+  const killed = killAt === '' ? [] : killAt.split(',').map(Number)
+  env
+    .fromSource(source, WatermarkStrategy.noWatermarks(), 'payments')
+    .map(paced(200, Number(pauseMs)))
+    .map(slotKiller(killed, '.'))
+    .keyBy((payment) => payment.user)
+    .aggregate({
+      createAccumulator: (): Accumulator => ({ count: 0, sum: 0, last: undefined }),
+      add: (accumulator, payment: Payment) => ({
+        count: accumulator.count + 1,
+        sum: accumulator.sum + payment.amount,
+        last: payment,
+      }),
+      getResult: ({ count, sum, last }): RunningSum => ({ id: last?.id ?? -1, user: last?.user ?? '', count, sum }),
+    })
+    .sinkTo(FileSink.of({ folder }))
+})
