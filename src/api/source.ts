@@ -62,6 +62,8 @@ export interface SourceReader<T> {
   snapshot(): readonly SourceSplit[]
   /** Place of the record that is being emitted, such as topic, partition and offset: asked for when the chain behind `collect` has thrown. */
   currentPlace?(): string
+  /** Records between the positions and the ends of the splits, as far as known; for people only. */
+  lag?(): number
   close(): Promise<void>
 }
 

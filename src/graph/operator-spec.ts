@@ -84,7 +84,7 @@ export type WindowComputation =
       readonly process: ProcessWindowFunction<Value, Value, Key>
     }
 
-/** Whether operators of a kind keep state in checkpoints, and so need a stable uid (R38). */
+/** Whether an operator keeps state in checkpoints, and so needs a stable uid (R38). A sink that promises nothing has none. */
 export function isStateful(spec: OperatorSpec): boolean {
   switch (spec.kind) {
     case 'source':
@@ -92,9 +92,10 @@ export function isStateful(spec: OperatorSpec): boolean {
     case 'reduce':
     case 'aggregate':
     case 'window':
-    case 'sink':
     case 'process':
       return true
+    case 'sink':
+      return spec.sink.deliveryGuarantee !== 'none'
     case 'map':
     case 'flatMap':
     case 'filter':

@@ -1,0 +1,81 @@
+import { fileURLToPath } from 'node:url'
+import type { Duration } from '../common/duration.ts'
+import { durationMs } from '../common/duration.ts'
+import { MillraceError, messageOf } from '../common/errors.ts'
+
+const packageFolder = fileURLToPath(new URL('../../', import.meta.url))
+/** The engine's own files: the sources, and what they are compiled to. */
+const ownFolders = [`${packageFolder}src/`, `${packageFolder}dist/`]
+
+/**
+ * `file:line` of the innermost stack frame that is the user's: neither ours, nor Node's, nor of a library. With source
+ * maps on, Node has put the original places into the stack text.
+ */
+export function declarationPlace(): string {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 50
+  const { stack } = new Error('where')
+  Error.stackTraceLimit = limit
+  return userPlace(stack) ?? 'an unknown place'
+}
+
+/** The innermost place in a stack text that is the user's. */
+export function userPlace(stack: unknown): string | undefined {
+  if (typeof stack !== 'string') return undefined
+  const places = stack.split('\n').flatMap(placeOfFrame)
+  const place = places.find(({ file }) => !file.includes('/node_modules/')) ?? places[0]
+  return place === undefined ? undefined : `${place.file}:${place.line}`
+}
+
+const frame = /^\s*at .*?\(?((?:file:\/\/|\/|[A-Za-z]:[\\/])[^()]*):(\d+):\d+\)?$/
+
+function placeOfFrame(text: string): readonly { readonly file: string; readonly line: string }[] {
+  const match = frame.exec(text)
+  const [, address = '', line = ''] = match ?? []
+  const file = address.startsWith('file://') ? fileURLToPath(address) : address
+  if (match === null || ownFolders.some((folder) => file.startsWith(folder))) return []
+  return [{ file: file.replace(/\?.*$/, ''), line }]
+}
+
+/** A mistake in the declaration of an operator; `subject` is its name or the call that makes it. */
+export function definitionError(subject: string, message: string, declaredAt = declarationPlace()): MillraceError {
+  return new MillraceError('MR_JOB_DEFINITION', `${subject} (declared at ${declaredAt}): ${message}`, {
+    operator: subject,
+  })
+}
+
+/** Milliseconds of an option of a declaration, whole and from `least` on. */
+export function declaredDurationMs(duration: Duration, subject: string, option: string, least: 0 | 1): number {
+  const milliseconds = checkedDuration(duration, subject, option)
+  if (Number.isSafeInteger(milliseconds) && milliseconds >= least) return milliseconds
+  const allowed = least === 0 ? 'whole milliseconds' : 'whole milliseconds, 1 at least'
+  throw definitionError(subject, `${option} is ${JSON.stringify(duration)}; it has to be ${allowed}`)
+}
+
+function checkedDuration(duration: Duration, subject: string, option: string): number {
+  try {
+    return durationMs(duration, option)
+  } catch (error) {
+    throw definitionError(subject, messageOf(error))
+  }
+}
+
+/** A whole number of an option of a declaration, from `least` on. */
+export function declaredInteger(value: number, subject: string, option: string, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value
+  throw definitionError(subject, `${option} is ${String(value)}; it has to be a whole number, ${least} at least`)
+}
+
+/** Refuses what types can not keep out of a bundled job: esbuild does not check them. */
+export function declaredFunction(value: unknown, subject: string, option: string): void {
+  if (typeof value === 'function') return
+  throw definitionError(
+    subject,
+    `${option} is ${value === null ? 'null' : `a ${typeof value}`}; it has to be a function`,
+  )
+}
+
+export function declaredText(value: string, subject: string, option: string): string {
+  if (typeof value === 'string' && value.trim() !== '') return value
+  throw definitionError(subject, `${option} is empty; it has to be a text`)
+}

@@ -1,0 +1,92 @@
+import type { DataType } from '../formats/data-type.ts'
+import { untyped } from '../formats/types.ts'
+import type { OperatorSpec, WindowAssigner } from '../graph/operator-spec.ts'
+import type { SingleOutputStreamOperator } from './data-stream.ts'
+import { declaredFunction } from './declaration.ts'
+import type { AggregateFunction, Key, KeyedProcessFunction, ReduceFunction } from './functions.ts'
+import { checkAggregate, WindowedStream } from './windowed-stream.ts'
+
+/** @internal What a keyed stream is made of: the type of its records, and how an operator on it is declared. */
+export interface KeyedInput {
+  type(): DataType<unknown>
+  add<Out>(spec: OperatorSpec, name: string, outputType: DataType<unknown>): SingleOutputStreamOperator<Out>
+}
+
+/** Options of a running aggregate. */
+export interface WithKeyOptions<K extends Key, Result, Out> {
+  /** Makes the emitted record of key and result. */
+  readonly withKey: (key: K, result: Result) => Out
+}
+
+/** A stream partitioned by key. */
+export class KeyedStream<T, K extends Key> {
+  readonly #input: KeyedInput
+  /** Carries the type of the key. */
+  declare protected readonly keyType: K
+
+  /** @internal Comes from `keyBy`. */
+  constructor(input: KeyedInput) {
+    this.#input = input
+  }
+
+  /** A running reduction: for each record, the combination of all records of its key so far. */
+  reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T> {
+    declaredFunction(reduce, 'reduce', 'the function')
+    const type = this.#input.type()
+    return this.#input.add({ kind: 'reduce', reduce: reduce as ReduceFunction<unknown>, type }, 'Keyed Reduce', type)
+  }
+
+  /**
+   * A running aggregate: for each record, the result over all records of its key so far.
+   * @param options.withKey makes the emitted record of key and result; left out, the result itself is emitted
+   * @example
+   * ```ts
+   * import { job, type Sink, sum } from 'millrace'
+   *
+   * declare const sink: Sink<{ user: string; total: number }>
+   * export default job('totals', (env) => {
+   *   env
+   *     .fromCollection([{ user: 'ada', value: 2 }, { user: 'ada', value: 3 }])
+   *     .keyBy((order) => order.user)
+   *     .aggregate(sum('value'), { withKey: (user, total) => ({ user, total }) })
+   *     .sinkTo(sink)
+   * })
+   * ```
+   */
+  aggregate<Accumulator, Result>(
+    aggregate: AggregateFunction<T, Accumulator, Result>,
+  ): SingleOutputStreamOperator<Result>
+  aggregate<Accumulator, Result, Out>(
+    aggregate: AggregateFunction<T, Accumulator, Result>,
+    options: WithKeyOptions<K, Result, Out>,
+  ): SingleOutputStreamOperator<Out>
+  aggregate(
+    aggregate: AggregateFunction<T, unknown, unknown>,
+    options?: WithKeyOptions<K, unknown, unknown>,
+  ): SingleOutputStreamOperator<unknown> {
+    checkAggregate(aggregate, 'aggregate')
+    const withKey = options?.withKey as ((key: Key, result: unknown) => unknown) | undefined
+    const spec: OperatorSpec = {
+      kind: 'aggregate',
+      aggregate: aggregate as AggregateFunction<unknown, unknown, unknown>,
+      withKey,
+    }
+    const resultType = withKey === undefined ? aggregate.resultType : undefined
+    return this.#input.add(spec, 'Keyed Aggregate', resultType ?? untyped())
+  }
+
+  /** A function with keyed state and timers. The type of its results is given, or inferred from an annotated collector. */
+  process<Out>(process: KeyedProcessFunction<K, T, Out>): SingleOutputStreamOperator<Out> {
+    declaredFunction(process?.processElement, 'process', 'processElement')
+    const spec: OperatorSpec = {
+      kind: 'keyedProcess',
+      process: process as unknown as KeyedProcessFunction<Key, unknown, unknown>,
+    }
+    return this.#input.add(spec, 'Keyed Process', untyped())
+  }
+
+  /** Collects the records of each key in windows of event time. */
+  window(assigner: WindowAssigner): WindowedStream<T, K> {
+    return new WindowedStream(this.#input, { assigner, allowedLatenessMs: 0, lateTag: undefined })
+  }
+}

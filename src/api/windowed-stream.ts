@@ -1,0 +1,165 @@
+import type { Duration } from '../common/duration.ts'
+import type { DataType } from '../formats/data-type.ts'
+import { untyped } from '../formats/types.ts'
+import type { WindowComputation, WindowSpec } from '../graph/operator-spec.ts'
+import type { SingleOutputStreamOperator } from './data-stream.ts'
+import { declaredDurationMs, declaredFunction, definitionError } from './declaration.ts'
+import type {
+  AggregateFunction,
+  Key,
+  OutputTag,
+  ProcessWindowFunction,
+  ReduceFunction,
+  TimeWindow,
+} from './functions.ts'
+import type { KeyedInput } from './keyed-stream.ts'
+
+/** Options of a window's reduce or aggregate. */
+export interface WithWindowOptions<K extends Key, Result, Out> {
+  /** Makes the emitted record of key, result and window. */
+  readonly withKey: (key: K, result: Result, window: TimeWindow) => Out
+}
+
+type WindowSettings = Omit<WindowSpec, 'kind' | 'compute'>
+type ErasedWindowFunction = ProcessWindowFunction<unknown, unknown, Key>
+
+/**
+ * The records of a keyed stream in event-time windows. A window's result is emitted when the watermark passes its end,
+ * with the timestamp end − 1 ms; within the allowed lateness again for each late record.
+ */
+export class WindowedStream<T, K extends Key> {
+  readonly #input: KeyedInput
+  readonly #settings: WindowSettings
+  /** Carries the type of the key. */
+  declare protected readonly keyType: K
+
+  /** @internal Comes from `window`. */
+  constructor(input: KeyedInput, settings: WindowSettings) {
+    this.#input = input
+    this.#settings = settings
+  }
+
+  /**
+   * Keeps windows for this long after the watermark has passed their end. Default 0.
+   * @throws MillraceError MR_JOB_DEFINITION where it is no duration
+   */
+  allowedLateness(lateness: Duration): WindowedStream<T, K> {
+    const allowedLatenessMs = declaredDurationMs(lateness, 'allowedLateness', 'the lateness', 0)
+    return new WindowedStream(this.#input, { ...this.#settings, allowedLatenessMs })
+  }
+
+  /** Records that come too late for every window go to this side output; without it they are counted and dropped. */
+  sideOutputLateData(tag: OutputTag<T>): WindowedStream<T, K> {
+    return new WindowedStream(this.#input, { ...this.#settings, lateTag: tag })
+  }
+
+  /**
+   * Combines the records of a window into one of the same type.
+   * @param then what is made of it: a function of key, result and window, or a ProcessWindowFunction, whose `elements` is
+   *   the one result
+   */
+  reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T>
+  reduce<Out>(reduce: ReduceFunction<T>, then: WithWindowOptions<K, T, Out>): SingleOutputStreamOperator<Out>
+  reduce<Out>(reduce: ReduceFunction<T>, then: ProcessWindowFunction<T, Out, K>): SingleOutputStreamOperator<Out>
+  reduce(reduce: ReduceFunction<T>, then?: Then<T, K>): SingleOutputStreamOperator<unknown> {
+    declaredFunction(reduce, 'reduce', 'the function')
+    const type = this.#input.type()
+    const process = then && windowFunction(then)
+    return this.#add({ kind: 'reduce', reduce: reduce as ReduceFunction<unknown>, type, process }, type)
+  }
+
+  /**
+   * Folds the records of a window into an accumulator.
+   * @param then what is made of the result: a function of key, result and window, or a ProcessWindowFunction, whose
+   *   `elements` is the one result
+   * @throws MillraceError MR_JOB_DEFINITION for session windows, where the aggregate has no `merge`
+   * @example
+   * ```ts
+   * import { count, EventTimeSessionWindows, job, type Sink, WatermarkStrategy } from 'millrace'
+   *
+   * declare const sink: Sink<{ user: string; clicks: number; from: number }>
+   * export default job('sessions', (env) => {
+   *   env
+   *     .fromCollection([{ user: 'ada', at: 1_000 }])
+   *     .assignTimestampsAndWatermarks(WatermarkStrategy.forMonotonousTimestamps().withTimestamps((click) => click.at))
+   *     .keyBy((click) => click.user)
+   *     .window(EventTimeSessionWindows.withGap('30min'))
+   *     .aggregate(count(), { withKey: (user, clicks, window) => ({ user, clicks, from: window.start }) })
+   *     .sinkTo(sink)
+   * })
+   * ```
+   */
+  aggregate<Accumulator, Result>(
+    aggregate: AggregateFunction<T, Accumulator, Result>,
+  ): SingleOutputStreamOperator<Result>
+  aggregate<Accumulator, Result, Out>(
+    aggregate: AggregateFunction<T, Accumulator, Result>,
+    then: WithWindowOptions<K, Result, Out>,
+  ): SingleOutputStreamOperator<Out>
+  aggregate<Accumulator, Result, Out>(
+    aggregate: AggregateFunction<T, Accumulator, Result>,
+    then: ProcessWindowFunction<Result, Out, K>,
+  ): SingleOutputStreamOperator<Out>
+  aggregate(
+    aggregate: AggregateFunction<T, unknown, unknown>,
+    then?: Then<unknown, K>,
+  ): SingleOutputStreamOperator<unknown> {
+    checkAggregate(aggregate, 'aggregate')
+    if (this.#settings.assigner.kind === 'session' && aggregate.merge === undefined) {
+      throw definitionError(
+        windowName(this.#settings),
+        'sessions grow together, so their aggregate needs merge(left, right)',
+      )
+    }
+    const process = then && windowFunction(then)
+    const erased = aggregate as AggregateFunction<unknown, unknown, unknown>
+    return this.#add({ kind: 'aggregate', aggregate: erased, process }, aggregate.resultType ?? untyped())
+  }
+
+  /** Keeps all records of a window, and hands them over together when it ends. */
+  process<Out>(process: ProcessWindowFunction<T, Out, K>): SingleOutputStreamOperator<Out> {
+    return this.#add({ kind: 'process', type: this.#input.type(), process: windowFunction(process) }, untyped())
+  }
+
+  #add<Out>(compute: WindowComputation, resultType: DataType<unknown>): SingleOutputStreamOperator<Out> {
+    const outputType = compute.process === undefined ? resultType : untyped<unknown>()
+    return this.#input.add({ kind: 'window', ...this.#settings, compute }, windowName(this.#settings), outputType)
+  }
+}
+
+type Then<Result, K extends Key> = WithWindowOptions<K, Result, unknown> | ProcessWindowFunction<Result, unknown, K>
+
+function windowFunction<Result, K extends Key>(then: Then<Result, K>): ErasedWindowFunction {
+  if (!('withKey' in then)) {
+    declaredFunction(then.process, 'window', 'process of the window function')
+    return then as unknown as ErasedWindowFunction
+  }
+  declaredFunction(then.withKey, 'window', 'withKey')
+  const withKey = then.withKey as (key: Key, result: unknown, window: TimeWindow) => unknown
+  return {
+    process: (key, context, elements, out) => out.collect(withKey(key, elements[0], context.window)),
+  }
+}
+
+/** Flink's names of its assigners. */
+function windowName(settings: WindowSettings): string {
+  switch (settings.assigner.kind) {
+    case 'tumbling':
+      return 'TumblingEventTimeWindows'
+    case 'sliding':
+      return 'SlidingEventTimeWindows'
+    case 'session':
+      return 'EventTimeSessionWindows'
+    default: {
+      const never: never = settings.assigner
+      throw new TypeError(`unknown windows ${String(never)}`)
+    }
+  }
+}
+
+/** @internal Refuses what is no aggregate function, in bundles that no type checker has seen. */
+export function checkAggregate<T>(aggregate: AggregateFunction<T, unknown, unknown>, subject: string): void {
+  declaredFunction(aggregate?.createAccumulator, subject, 'createAccumulator')
+  declaredFunction(aggregate.add, subject, 'add')
+  declaredFunction(aggregate.getResult, subject, 'getResult')
+}

@@ -1,0 +1,92 @@
+import { MillraceError } from '../common/errors.ts'
+import { parallelismOf, sourceLimit } from './resolved-graph.ts'
+import type { StreamGraph, StreamNode } from './stream-graph.ts'
+import { placeOf, resolveUids } from './uids.ts'
+
+/**
+ * Refuses graphs that can not run as they were meant.
+ * @throws MillraceError MR_JOB_DEFINITION, naming the operator and where it was declared
+ */
+export function checkGraph(graph: StreamGraph): void {
+  if (!graph.nodes.some((node) => node.spec.kind === 'sink')) {
+    throw new MillraceError('MR_JOB_DEFINITION', `job '${graph.jobName}' has no sink: end a stream by .sinkTo(…)`)
+  }
+  for (const node of graph.nodes) {
+    checkParallelism(node, graph)
+    checkOutputs(node, graph)
+    checkDelivery(node, graph)
+  }
+  resolveUids(graph)
+}
+
+function refuse(node: StreamNode, message: string): never {
+  throw new MillraceError('MR_JOB_DEFINITION', `${placeOf(node)}: ${message}`, { operator: node.name })
+}
+
+function checkParallelism(node: StreamNode, graph: StreamGraph): void {
+  const parallelism = parallelismOf(node, graph)
+  const maxParallelism = node.maxParallelism ?? graph.configuration.maxParallelism
+  if (parallelism > maxParallelism) {
+    refuse(node, `parallelism ${parallelism} is above its max parallelism ${maxParallelism}`)
+  }
+  const limit = sourceLimit(node.spec)
+  if (limit !== undefined && parallelism > limit) {
+    refuse(
+      node,
+      `parallelism ${parallelism}, but its source can be read by ${limit} subtask${limit === 1 ? '' : 's'} at most`,
+    )
+  }
+}
+
+function checkOutputs(node: StreamNode, graph: StreamGraph): void {
+  const outputs = graph.edges.filter((edge) => edge.from === node.id)
+  if (outputs.length === 0 && node.spec.kind !== 'sink') {
+    refuse(node, 'nothing reads its results: end the stream by .sinkTo(…), or remove the operator')
+  }
+  const known = sideOutputsOf(node)
+  for (const { sideOutput } of outputs) {
+    if (sideOutput === undefined || known === 'any' || known.includes(sideOutput)) continue
+    const list = known.length === 0 ? 'it has none' : `it has ${known.map((id) => `'${id}'`).join(', ')}`
+    refuse(node, `it has no side output '${sideOutput}' that could be read (${list})`)
+  }
+}
+
+/** Ids of the side outputs that an operator can write to; process functions may write to any. */
+function sideOutputsOf({ spec }: StreamNode): readonly string[] | 'any' {
+  switch (spec.kind) {
+    case 'process':
+    case 'keyedProcess':
+      return 'any'
+    case 'source':
+      return spec.deadLetterTag === undefined ? [] : [spec.deadLetterTag.id]
+    case 'window':
+      if (spec.compute.process !== undefined) return 'any'
+      return spec.lateTag === undefined ? [] : [spec.lateTag.id]
+    case 'map':
+    case 'flatMap':
+    case 'filter':
+    case 'timestampsAndWatermarks':
+    case 'reduce':
+    case 'aggregate':
+    case 'sink':
+      return []
+    default: {
+      const never: never = spec
+      throw new TypeError(`unknown operator ${String(never)}`)
+    }
+  }
+}
+
+/** Without checkpoints an exactly-once sink publishes at the end of the job, which an unbounded job never reaches. */
+function checkDelivery(node: StreamNode, graph: StreamGraph): void {
+  if (node.spec.kind !== 'sink' || node.spec.sink.deliveryGuarantee !== 'exactly-once') return
+  if (graph.configuration.checkpointing !== undefined) return
+  const unbounded = graph.nodes.find(
+    (other) => other.spec.kind === 'source' && other.spec.source.boundedness === 'continuous',
+  )
+  if (unbounded === undefined) return
+  refuse(
+    node,
+    `its output is published with checkpoints, and there are none, while source '${unbounded.name}' never ends; call env.enableCheckpointing('10s') or set execution.checkpointing.interval`,
+  )
+}

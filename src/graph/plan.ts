@@ -1,0 +1,105 @@
+import type { DataType } from '../formats/data-type.ts'
+import { typeText } from '../formats/type-text.ts'
+import type { JobGraph, JobPlan, JobVertex, PlanOperator, PlanVertex } from './job-graph.ts'
+import { isStateful } from './operator-spec.ts'
+
+/** The job graph as plain data, without functions (R27). */
+export function planOf(graph: JobGraph): JobPlan {
+  return {
+    jobName: graph.jobName,
+    hash: graph.hash,
+    configuration: graph.configuration,
+    vertices: graph.vertices.map(planVertex),
+    edges: graph.edges.map((edge) => ({
+      id: edge.id,
+      fromVertex: edge.fromVertex,
+      toVertex: edge.toVertex,
+      partitioner: edge.partitioner.kind,
+      sideOutput: edge.sideOutput,
+    })),
+  }
+}
+
+function planVertex(vertex: JobVertex): PlanVertex {
+  const head = vertex.operators[0]?.spec
+  return {
+    id: vertex.id,
+    name: vertex.name,
+    parallelism: vertex.parallelism,
+    maxParallelism: vertex.maxParallelism,
+    operators: vertex.operators.map(planOperator),
+    source:
+      head?.kind === 'source'
+        ? { description: head.source.description, boundedness: head.source.boundedness }
+        : undefined,
+  }
+}
+
+function planOperator(operator: JobVertex['operators'][number]): PlanOperator {
+  const { spec } = operator
+  return {
+    uid: operator.uid,
+    name: operator.name,
+    kind: spec.kind,
+    stateful: isStateful(spec),
+    outputType: outputText(operator.outputType),
+    declaredAt: operator.declaredAt,
+    sink:
+      spec.kind === 'sink'
+        ? { connector: spec.sink.connector, deliveryGuarantee: spec.sink.deliveryGuarantee }
+        : undefined,
+  }
+}
+
+/** What is untyped is only checked by whoever reads it (R39). */
+function outputText(type: DataType<unknown>): string {
+  return type.kind === 'untyped' ? 'untyped, not checked' : typeText(type)
+}
+
+/**
+ * Where two evaluations of a job differ, for MR_GRAPH_MISMATCH: one sentence that names the first operator, or the
+ * first connection, that is not in both alike. undefined: the plans are of one structure.
+ */
+export function firstDifference(left: JobPlan, right: JobPlan): string | undefined {
+  return differentOperator(left, right) ?? differentEdge(left, right)
+}
+
+function differentOperator(left: JobPlan, right: JobPlan): string | undefined {
+  const lefts = left.vertices.flatMap((vertex) => vertex.operators)
+  const rights = new Map(
+    right.vertices.flatMap((vertex) => vertex.operators).map((operator) => [operator.uid, operator]),
+  )
+  for (const operator of lefts) {
+    const other = rights.get(operator.uid)
+    if (other === undefined) return `${describe(operator)} is only in the first`
+    rights.delete(operator.uid)
+    if (operator.kind !== other.kind)
+      return `${describe(operator)} is ${operator.kind} in the first, ${other.kind} in the second`
+    if (operator.outputType !== other.outputType) {
+      return `${describe(operator)} gives ${operator.outputType} in the first, ${other.outputType} in the second`
+    }
+  }
+  for (const operator of rights.values()) return `${describe(operator)} is only in the second`
+  return undefined
+}
+
+function differentEdge(left: JobPlan, right: JobPlan): string | undefined {
+  const lefts = edgeSentences(left)
+  const rights = edgeSentences(right)
+  const onlyLeft = lefts.find((sentence) => !rights.includes(sentence))
+  if (onlyLeft !== undefined) return `${onlyLeft} only in the first`
+  const onlyRight = rights.find((sentence) => !lefts.includes(sentence))
+  return onlyRight === undefined ? undefined : `${onlyRight} only in the second`
+}
+
+function edgeSentences(plan: JobPlan): readonly string[] {
+  const names = new Map(plan.vertices.map((vertex) => [vertex.id, vertex.name]))
+  return plan.edges.map((edge) => {
+    const side = edge.sideOutput === undefined ? '' : ` (side output '${edge.sideOutput}')`
+    return `'${names.get(edge.fromVertex)}'${side} feeds '${names.get(edge.toVertex)}' by ${edge.partitioner}`
+  })
+}
+
+function describe(operator: PlanOperator): string {
+  return `operator '${operator.name}' (uid ${operator.uid}, declared at ${operator.declaredAt})`
+}

@@ -1,0 +1,98 @@
+// The public API: all that a job imports from 'millrace'. Kafka, files, formats and testing have entry points of their own.
+export {
+  type AverageAccumulator,
+  avg,
+  type CountAccumulator,
+  count,
+  type ExtremeAccumulator,
+  max,
+  min,
+  type NumberAggregate,
+  type SumAccumulator,
+  sum,
+  type WithNumber,
+} from './api/aggregates.ts'
+export type { DataStream, DataStreamSink, RecordOf, SingleOutputStreamOperator } from './api/data-stream.ts'
+export {
+  aggregatingStateDescriptor,
+  listStateDescriptor,
+  mapStateDescriptor,
+  operatorListStateDescriptor,
+  outputTag,
+  reducingStateDescriptor,
+  valueStateDescriptor,
+} from './api/descriptors.ts'
+export type {
+  CheckpointingOptions,
+  CollectionOptions,
+  JobSettings,
+  SourceOptions,
+  StreamExecutionEnvironment,
+} from './api/environment.ts'
+export type {
+  AggregateFunction,
+  Collector,
+  FilterFunction,
+  FlatMapFunction,
+  Key,
+  KeyedProcessContext,
+  KeyedProcessFunction,
+  KeyedRuntimeContext,
+  KeySelector,
+  MapFunction,
+  OnTimerContext,
+  OutputTag,
+  ProcessContext,
+  ProcessFunction,
+  ProcessWindowContext,
+  ProcessWindowFunction,
+  ReduceFunction,
+  RuntimeContext,
+  TimerService,
+  TimeWindow,
+} from './api/functions.ts'
+export { type JobBuilder, type JobDefinition, job } from './api/job.ts'
+export type { KeyedStream, WithKeyOptions } from './api/keyed-stream.ts'
+export { RestartStrategies, type RestartStrategy } from './api/restart-strategies.ts'
+export type { Committable, DeliveryGuarantee, Sink, SinkWriter, SinkWriterContext } from './api/sink.ts'
+export type {
+  DeadLetter,
+  PollResult,
+  Source,
+  SourceDescription,
+  SourceOutput,
+  SourceReader,
+  SourceReaderContext,
+  SourceSplit,
+} from './api/source.ts'
+export type {
+  AggregatingState,
+  AggregatingStateDescriptor,
+  ListState,
+  ListStateDescriptor,
+  MapState,
+  MapStateDescriptor,
+  OperatorListState,
+  OperatorListStateDescriptor,
+  ReducingState,
+  ReducingStateDescriptor,
+  Stored,
+  ValueState,
+  ValueStateDescriptor,
+} from './api/state.ts'
+export { WatermarkStrategy } from './api/watermark-strategy.ts'
+export type { WatermarkGenerator, WatermarkOutput } from './api/watermarks.ts'
+export type { WindowedStream, WithWindowOptions } from './api/windowed-stream.ts'
+export {
+  EventTimeSessionWindows,
+  SlidingEventTimeWindows,
+  TumblingEventTimeWindows,
+  type WindowAssigner,
+} from './api/windows.ts'
+export type { Duration } from './common/duration.ts'
+export { type ErrorCode, isMillraceError, MillraceError } from './common/errors.ts'
+export type { JsonValue } from './common/json.ts'
+export type { Clock, Timer } from './common/ports.ts'
+export { noTimestamp } from './common/timestamps.ts'
+export { type DatagenOptions, datagen } from './connectors/datagen/datagen-source.ts'
+export type { DataType } from './formats/data-type.ts'
