@@ -28,7 +28,8 @@ export class ByteWriter {
 
   #grow(length: number): void {
     const larger = Buffer.allocUnsafeSlow(Math.max(this.position + length, this.bytes.length * 2))
-    larger.set(this.bytes.subarray(0, this.position))
+    // All of it: a value that is being written stands past `position` until it is whole.
+    larger.set(this.bytes)
     this.bytes = larger
   }
 }

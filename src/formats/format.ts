@@ -17,6 +17,8 @@ export interface Decoder<T> {
    * @throws Error with a clear message where the bytes are no such value
    */
   decode(bytes: Buffer, start: number, end: number): T
+  /** The same without a copy: the result may alias `bytes`. Called only where the buffer is never used again. */
+  decodeView?(bytes: Buffer, start: number, end: number): T
 }
 
 export interface Encoder<T> {

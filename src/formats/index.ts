@@ -10,6 +10,7 @@ export type {
   UntypedType,
 } from './data-type.ts'
 export type { BatchCodec, Decoder, Encoder, Format } from './format.ts'
+export { json } from './json.ts'
 export {
   array,
   boolean,

@@ -1,4 +1,5 @@
 import { MillraceError } from '../common/errors.ts'
+import { copyOfBytes } from './avro-primitives.ts'
 import type {
   ArrayType,
   DataType,
@@ -47,7 +48,10 @@ class BytesType implements Format<Uint8Array> {
     return this
   }
   createDecoder(): Decoder<Uint8Array> {
-    return { decode: (bytes, start, end) => Uint8Array.prototype.slice.call(bytes, start, end) }
+    return {
+      decode: copyOfBytes,
+      decodeView: (bytes, start, end) => new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start),
+    }
   }
   createEncoder(): Encoder<Uint8Array> {
     return { encode: (value) => Buffer.from(value) }

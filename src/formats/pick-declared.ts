@@ -1,0 +1,63 @@
+import { MillraceError } from '../common/errors.ts'
+import { fieldPath, itemPath, unexpected } from './check-value.ts'
+import type { DeclaredType, RecordType } from './data-type.ts'
+
+/**
+ * The declared value in what JSON.parse gave: only declared fields, a missing nullable field as null, bytes from
+ * base64, integers without −0. It is what the generated scanner is compared with, and what explains a refusal.
+ * @throws MillraceError MR_DESERIALIZATION, such as `value: expected int32, got string`
+ */
+export function pickDeclared(type: DeclaredType<unknown>, value: unknown, path: string): unknown {
+  switch (type.kind) {
+    case 'record':
+      return pickRecord(type, value, path)
+    case 'array':
+      if (!Array.isArray(value)) throw wrong('array', value, path)
+      return value.map((item, index) => pickDeclared(type.items, item, itemPath(path, index)))
+    case 'nullable':
+      return value === null || value === undefined ? null : pickDeclared(type.of, value, path)
+    case 'int32':
+      if (typeof value !== 'number' || (value | 0) !== value) throw wrong('int32', value, path)
+      return value + 0
+    case 'long':
+      if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw wrong('long', value, path)
+      return value + 0
+    case 'double':
+      if (typeof value !== 'number') throw wrong('double', value, path)
+      return value
+    case 'string':
+    case 'boolean':
+      if (typeof value !== type.kind) throw wrong(type.kind, value, path)
+      return value
+    case 'bytes':
+      return bytesOf(value, path)
+  }
+}
+
+function pickRecord(type: RecordType<unknown>, value: unknown, path: string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('record', value, path)
+  const picked: Record<string, unknown> = {}
+  for (const { name, type: fieldType } of type.fields) {
+    // A field that the text does not have must not be found on the prototype, such as `constructor`.
+    const field: unknown = Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : undefined
+    picked[name] = pickDeclared(fieldType, field, fieldPath(path, name))
+  }
+  return picked
+}
+
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
+
+function bytesOf(value: unknown, path: string): Uint8Array {
+  if (typeof value !== 'string') throw wrong('base64 string', value, path)
+  if (!base64.test(value))
+    throw new MillraceError('MR_DESERIALIZATION', `${prefix(path)}expected base64, got other text`)
+  return Uint8Array.from(Buffer.from(value, 'base64'))
+}
+
+function wrong(expected: string, value: unknown, path: string): MillraceError {
+  return new MillraceError('MR_DESERIALIZATION', unexpected(expected, value, path))
+}
+
+function prefix(path: string): string {
+  return path === '' ? '' : `${path}: `
+}
