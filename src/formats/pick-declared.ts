@@ -1,5 +1,5 @@
 import { MillraceError } from '../common/errors.ts'
-import { fieldPath, itemPath, unexpected } from './check-value.ts'
+import { fieldPath, itemPath, problemOf, unexpected } from './check-value.ts'
 import type { DeclaredType, RecordType } from './data-type.ts'
 
 /**
@@ -17,18 +17,14 @@ export function pickDeclared(type: DeclaredType<unknown>, value: unknown, path: 
     case 'nullable':
       return value === null || value === undefined ? null : pickDeclared(type.of, value, path)
     case 'int32':
-      if (typeof value !== 'number' || (value | 0) !== value) throw wrong('int32', value, path)
-      return value + 0
     case 'long':
-      if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw wrong('long', value, path)
-      return value + 0
     case 'double':
-      if (typeof value !== 'number') throw wrong('double', value, path)
-      return value
     case 'string':
-    case 'boolean':
-      if (typeof value !== type.kind) throw wrong(type.kind, value, path)
-      return value
+    case 'boolean': {
+      const problem = problemOf(type, value, path)
+      if (problem !== undefined) throw new MillraceError('MR_DESERIALIZATION', problem)
+      return type.kind === 'int32' || type.kind === 'long' ? (value as number) + 0 : value
+    }
     case 'bytes':
       return bytesOf(value, path)
   }
