@@ -1,9 +1,10 @@
 import { MillraceError } from '../common/errors.ts'
+import type { JsonValue } from '../common/json.ts'
 import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
 import { declaredFunction } from './declaration.ts'
 import { RangeReader, rangePosition } from './range-reader.ts'
-import type { Source, SourceDescription, SourceSplit, SplitEnumerator } from './source.ts'
+import type { Source, SourceSplit, SplitEnumerator } from './source.ts'
 
 /**
  * A bounded source of items that the job file holds. They stay in the slots, which evaluate the same file; its one split
@@ -21,9 +22,8 @@ export function collectionSource<T>(items: Iterable<T>, type: DataType<T> = unty
   }
 }
 
-/** Gives a collection's split. */
-export function collectionEnumerator(description: SourceDescription): SplitEnumerator {
-  const { options } = description
+/** Gives a collection's split, from the options of its description. */
+export function collectionEnumerator(options: JsonValue): SplitEnumerator {
   const length = typeof options === 'object' && options !== null && 'length' in options ? options.length : undefined
   if (typeof length !== 'number')
     throw new MillraceError('MR_INTERNAL', 'the description of a collection has no length')

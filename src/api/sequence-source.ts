@@ -2,7 +2,7 @@ import { MillraceError } from '../common/errors.ts'
 import type { JsonValue } from '../common/json.ts'
 import { declaredInteger, definitionError } from './declaration.ts'
 import { RangeReader, rangePosition } from './range-reader.ts'
-import type { Source, SourceDescription, SourceSplit, SplitEnumerator } from './source.ts'
+import type { Source, SourceSplit, SplitEnumerator } from './source.ts'
 
 /** A bounded source of the whole numbers `from`, …, `to`, both included, as Flink's NumberSequenceSource. */
 export function sequenceSource(from: number, to: number): Source<number> {
@@ -18,9 +18,9 @@ export function sequenceSource(from: number, to: number): Source<number> {
 }
 
 /** Deals a sequence out at the first start; after that the ranges stay, whatever the parallelism. */
-export function sequenceEnumerator(description: SourceDescription): SplitEnumerator {
-  const from = boundOf(description.options, 'from')
-  const to = boundOf(description.options, 'to')
+export function sequenceEnumerator(options: JsonValue): SplitEnumerator {
+  const from = boundOf(options, 'from')
+  const to = boundOf(options, 'to')
   return {
     start: async (parallelism) => sequenceSplits(from, to, parallelism),
     restore: async (known) => known,

@@ -3,6 +3,8 @@ import { typeText } from '../formats/type-text.ts'
 import type { JobGraph, JobPlan, JobVertex, PlanOperator, PlanVertex } from './job-graph.ts'
 import { isStateful } from './operator-spec.ts'
 
+export { planText } from './plan-text.ts'
+
 /** The job graph as plain data, without functions (R27). */
 export function planOf(graph: JobGraph): JobPlan {
   return {
