@@ -27,7 +27,7 @@ export function userPlace(stack: unknown): string | undefined {
   return place === undefined ? undefined : `${place.file}:${place.line}`
 }
 
-const frame = /^\s*at .*?\(?((?:file:\/\/|\/|[A-Za-z]:[\\/])[^()]*):(\d+):\d+\)?$/
+const frame = /^\s*at (?:async )?(?:.*? \()?((?:file:\/\/|\/|[A-Za-z]:[\\/]).*):(\d+):\d+\)?$/
 
 function placeOfFrame(text: string): readonly { readonly file: string; readonly line: string }[] {
   const match = frame.exec(text)

@@ -64,7 +64,7 @@ export class WindowedStream<T, K extends Key> {
   reduce(reduce: ReduceFunction<T>, then?: Then<T, K>): SingleOutputStreamOperator<unknown> {
     declaredFunction(reduce, 'reduce', 'the function')
     const type = this.#input.type()
-    const process = then && windowFunction(then)
+    const process = then === undefined ? undefined : windowFunction(then)
     return this.#add({ kind: 'reduce', reduce: reduce as ReduceFunction<unknown>, type, process }, type)
   }
 
@@ -111,7 +111,7 @@ export class WindowedStream<T, K extends Key> {
         'sessions grow together, so their aggregate needs merge(left, right)',
       )
     }
-    const process = then && windowFunction(then)
+    const process = then === undefined ? undefined : windowFunction(then)
     const erased = aggregate as AggregateFunction<unknown, unknown, unknown>
     return this.#add({ kind: 'aggregate', aggregate: erased, process }, aggregate.resultType ?? untyped())
   }
@@ -130,8 +130,8 @@ export class WindowedStream<T, K extends Key> {
 type Then<Result, K extends Key> = WithWindowOptions<K, Result, unknown> | ProcessWindowFunction<Result, unknown, K>
 
 function windowFunction<Result, K extends Key>(then: Then<Result, K>): ErasedWindowFunction {
-  if (!('withKey' in then)) {
-    declaredFunction(then.process, 'window', 'process of the window function')
+  if (typeof then !== 'object' || !('withKey' in then)) {
+    declaredFunction(then?.process, 'window', 'process of the window function')
     return then as unknown as ErasedWindowFunction
   }
   declaredFunction(then.withKey, 'window', 'withKey')
