@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { loadConfiguration } from '../config/load.ts'
-import { planText } from '../graph/plan.ts'
+import { planText } from '../graph/plan-text.ts'
 import { bundleJob } from './bundle-job.ts'
 import { evaluateJob } from './evaluate-job.ts'
 import { type ExitCode, exitCode } from './exit-codes.ts'
