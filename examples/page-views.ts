@@ -77,10 +77,6 @@ export default job('page-views', (env, [folder = 'page-views', count = '200000',
     .map(dieOnceAt(Math.floor(Number(count) / 2), folder))
     .keyBy((view) => view.page)
     .window(TumblingEventTimeWindows.of('10s'))
-    .aggregate(viewsWithIds, {
-      process(page, { window }, [result], out) {
-        if (result !== undefined) out.collect({ page, windowStart: window.start, ...result })
-      },
-    })
+    .aggregate(viewsWithIds, { withKey: (page, result, window) => ({ page, windowStart: window.start, ...result }) })
     .sinkTo(FileSink.of<PageViews>({ folder: join(folder, 'results') }))
 })
