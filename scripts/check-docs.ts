@@ -1,4 +1,4 @@
-// Type-checks every ```ts block of *.md and docs/**/*.md with the project's own tsc; a block marked `ts run` is executed too.
+// Type-checks every ```ts block of *.md, docs/**/*.md and the comments of src/**/*.ts with the project's own tsc; a block marked `ts run` is executed too.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,8 +9,9 @@ mkdirSync(outDir, { recursive: true })
 
 const toRun: string[] = []
 let blocks = 0
-for (const doc of globSync(['*.md', 'docs/**/*.md'])) {
-  const text = readFileSync(doc, 'utf8')
+for (const doc of globSync(['*.md', 'docs/**/*.md', 'src/**/*.ts'])) {
+  const content = readFileSync(doc, 'utf8')
+  const text = doc.endsWith('.ts') ? content.replaceAll(/^ *\* ?/gm, '') : content
   for (const match of text.matchAll(/^```ts(?<flags>[^\n]*)\n(?<code>[\s\S]*?)^```$/gm)) {
     const { flags = '', code = '' } = match.groups ?? {}
     if (flags.includes('skip')) continue
