@@ -62,8 +62,12 @@ export class SessionWindowOperator extends OperatorBase {
 
   processElement(value: unknown, timestamp: number): void {
     assertTimestamp(timestamp, this.operatorName)
-    const key = this.#keys.select(value)
-    this.#addToSessions(key, value, timestamp)
+    this.#addToSessions(this.#keys.select(value), value, timestamp)
+  }
+
+  processHashedElement(value: unknown, timestamp: number, keyHash: number): void {
+    assertTimestamp(timestamp, this.operatorName)
+    this.#addToSessions(this.#keys.selectHashed(value, keyHash), value, timestamp)
   }
 
   override advanceWatermark(watermark: number, maxFirings: number): boolean {

@@ -14,7 +14,7 @@ export class TimerQueue {
   /** Of the current key. */
   register(timestamp: number): void {
     assertTimestamp(timestamp)
-    if (this.#panes.get(timestamp) === undefined) this.#panes.set(timestamp, true)
+    if (!this.#panes.has(timestamp)) this.#panes.set(timestamp, true)
   }
 
   delete(timestamp: number): void {
