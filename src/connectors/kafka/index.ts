@@ -1,0 +1,12 @@
+export { kafkaEnumerator } from './kafka-enumerator.ts'
+export type { KafkaProperties, KafkaSaslOptions, KafkaTlsOptions } from './kafka-options.ts'
+export type { IsolationLevel } from './kafka-protocol.ts'
+export type { KafkaHeader, KafkaRecord } from './kafka-record.ts'
+export { type KafkaDeserialization, KafkaSource, type KafkaSourceOptions } from './kafka-source.ts'
+export type { KafkaSourceBase, KafkaSubscription } from './kafka-source-settings.ts'
+export {
+  type ExplicitOffset,
+  type OffsetReset,
+  OffsetsInitializer,
+  type OffsetsOption,
+} from './offsets-initializer.ts'

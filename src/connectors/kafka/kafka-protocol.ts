@@ -1,0 +1,205 @@
+import { AnswerReader, RequestWriter } from './wire-format.ts'
+
+/** One call of Kafka's protocol in the version that we speak: the last ones before "flexible" headers, so Kafka 2.3 or newer. */
+export interface KafkaApi {
+  readonly name: string
+  readonly key: number
+  readonly version: number
+}
+
+export const kafkaApis = {
+  fetch: { name: 'Fetch', key: 1, version: 11 },
+  listOffsets: { name: 'ListOffsets', key: 2, version: 2 },
+  metadata: { name: 'Metadata', key: 3, version: 4 },
+  offsetCommit: { name: 'OffsetCommit', key: 8, version: 7 },
+  offsetFetch: { name: 'OffsetFetch', key: 9, version: 5 },
+  findCoordinator: { name: 'FindCoordinator', key: 10, version: 2 },
+} as const satisfies Readonly<Record<string, KafkaApi>>
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+export interface PartitionOffset extends TopicPartition {
+  readonly offset: number
+}
+
+export type IsolationLevel = 'read_committed' | 'read_uncommitted'
+
+export function isolationNumber(isolation: IsolationLevel): 0 | 1 {
+  return isolation === 'read_committed' ? 1 : 0
+}
+
+// ---- Metadata ----
+
+export interface BrokerNode {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+}
+
+export interface PartitionMetadata {
+  readonly partition: number
+  readonly errorCode: number
+  /** Node id, or -1 where there is no leader now. */
+  readonly leader: number
+}
+
+export interface TopicMetadata {
+  readonly topic: string
+  readonly errorCode: number
+  readonly internal: boolean
+  readonly partitions: readonly PartitionMetadata[]
+}
+
+export interface ClusterMetadata {
+  readonly brokers: readonly BrokerNode[]
+  readonly topics: readonly TopicMetadata[]
+}
+
+/** `topics` undefined: all. Never creates a topic. */
+export function encodeMetadataRequest(topics: readonly string[] | undefined): Buffer {
+  const writer = new RequestWriter()
+  if (topics === undefined) writer.int32(-1)
+  else writer.array(topics, (topic) => writer.string(topic))
+  return writer.int8(0).bytes
+}
+
+export function decodeMetadataAnswer(bytes: Buffer): ClusterMetadata {
+  const reader = new AnswerReader(bytes)
+  reader.int32() // Throttle time.
+  const brokers = reader.array(() => {
+    const node = { nodeId: reader.int32(), host: reader.string(), port: reader.int32() }
+    reader.nullableString() // Rack.
+    return node
+  })
+  reader.nullableString() // Cluster id.
+  reader.int32() // Controller.
+  const topics = reader.array(() => ({
+    errorCode: reader.int16(),
+    topic: reader.string(),
+    internal: reader.int8() !== 0,
+    partitions: reader.array(() => {
+      const partition = { errorCode: reader.int16(), partition: reader.int32(), leader: reader.int32() }
+      reader.array(() => reader.int32()) // Replicas.
+      reader.array(() => reader.int32()) // In-sync replicas.
+      return partition
+    }),
+  }))
+  return { brokers, topics }
+}
+
+// ---- ListOffsets ----
+
+/** Times with a meaning of their own in ListOffsets. */
+export const latestTimestamp = -1
+export const earliestTimestamp = -2
+
+export interface OffsetQuery extends TopicPartition {
+  /** Epoch milliseconds, `latestTimestamp` or `earliestTimestamp`. */
+  readonly timestamp: number
+}
+
+export interface OffsetAnswer extends TopicPartition {
+  readonly errorCode: number
+  /** -1: no record is that young. */
+  readonly offset: number
+}
+
+export function encodeListOffsetsRequest(queries: readonly OffsetQuery[], isolation: IsolationLevel): Buffer {
+  const writer = new RequestWriter().int32(-1).int8(isolationNumber(isolation))
+  return writeByTopic(writer, queries, (query) => writer.int32(query.partition).int64(query.timestamp)).bytes
+}
+
+export function decodeListOffsetsAnswer(bytes: Buffer): OffsetAnswer[] {
+  const reader = new AnswerReader(bytes)
+  reader.int32() // Throttle time.
+  return readByTopic(reader, (topic) => {
+    const partition = reader.int32()
+    const errorCode = reader.int16()
+    reader.int64() // The timestamp that was found.
+    return { topic, partition, errorCode, offset: reader.int64() }
+  })
+}
+
+// ---- Consumer groups: for people's tools only, nothing of ours depends on them ----
+
+export interface CoordinatorAnswer extends BrokerNode {
+  readonly errorCode: number
+}
+
+export function encodeFindCoordinatorRequest(groupId: string): Buffer {
+  return new RequestWriter().string(groupId).int8(0).bytes
+}
+
+export function decodeFindCoordinatorAnswer(bytes: Buffer): CoordinatorAnswer {
+  const reader = new AnswerReader(bytes)
+  reader.int32() // Throttle time.
+  const errorCode = reader.int16()
+  reader.nullableString() // Text of the error.
+  return { errorCode, nodeId: reader.int32(), host: reader.string(), port: reader.int32() }
+}
+
+export interface CommittedOffsets {
+  readonly errorCode: number
+  /** -1: nothing was committed for it. */
+  readonly offsets: readonly OffsetAnswer[]
+}
+
+export function encodeOffsetFetchRequest(groupId: string, partitions: readonly TopicPartition[]): Buffer {
+  const writer = new RequestWriter().string(groupId)
+  return writeByTopic(writer, partitions, ({ partition }) => writer.int32(partition)).bytes
+}
+
+export function decodeOffsetFetchAnswer(bytes: Buffer): CommittedOffsets {
+  const reader = new AnswerReader(bytes)
+  reader.int32() // Throttle time.
+  const offsets = readByTopic(reader, (topic) => {
+    const partition = reader.int32()
+    const offset = reader.int64()
+    reader.int32() // Leader epoch.
+    reader.nullableString() // Metadata.
+    return { topic, partition, offset, errorCode: reader.int16() }
+  })
+  return { offsets, errorCode: reader.int16() }
+}
+
+export function encodeOffsetCommitRequest(groupId: string, offsets: readonly PartitionOffset[]): Buffer {
+  // Generation -1 and no member: a commit from outside of the group, refused while the group has members.
+  const writer = new RequestWriter().string(groupId).int32(-1).string('').string(null)
+  return writeByTopic(writer, offsets, ({ partition, offset }) =>
+    writer.int32(partition).int64(offset).int32(-1).string(null),
+  ).bytes
+}
+
+export interface CommitAnswer extends TopicPartition {
+  readonly errorCode: number
+}
+
+export function decodeOffsetCommitAnswer(bytes: Buffer): CommitAnswer[] {
+  const reader = new AnswerReader(bytes)
+  reader.int32() // Throttle time.
+  return readByTopic(reader, (topic) => ({ topic, partition: reader.int32(), errorCode: reader.int16() }))
+}
+
+// ---- shared ----
+
+function writeByTopic<Item extends TopicPartition>(
+  writer: RequestWriter,
+  items: readonly Item[],
+  write: (item: Item) => void,
+): RequestWriter {
+  return writer.array([...Map.groupBy(items, ({ topic }) => topic)], ([topic, ofTopic]) => {
+    writer.string(topic).array(ofTopic, write)
+  })
+}
+
+function readByTopic<Item>(reader: AnswerReader, read: (topic: string) => Item): Item[] {
+  return reader
+    .array(() => {
+      const topic = reader.string()
+      return reader.array(() => read(topic))
+    })
+    .flat()
+}
