@@ -20,7 +20,7 @@ import type { WatermarkGenerator, WatermarkOutput, WatermarkSpecification } from
  * ```
  */
 export class WatermarkStrategy<T> {
-  /** @internal What the task layer works by. */
+  /** What the engine works by. */
   readonly specification: WatermarkSpecification<T>
 
   private constructor(specification: WatermarkSpecification<T>) {

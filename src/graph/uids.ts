@@ -21,19 +21,22 @@ function derivedUid(node: StreamNode): string {
 
 function claimGiven(owners: Map<string, StreamNode>, uid: string, node: StreamNode): void {
   const owner = owners.get(uid)
-  if (owner !== undefined) {
-    throw new MillraceError(
-      'MR_JOB_DEFINITION',
-      `${placeOf(node)}: the uid '${uid}' is taken by ${placeOf(owner)}; uids are unique within a job`,
-      { operator: node.name },
-    )
-  }
+  if (owner !== undefined) throw taken(uid, node, owner)
   owners.set(uid, node)
+}
+
+function taken(uid: string, node: StreamNode, owner: StreamNode): MillraceError {
+  return new MillraceError(
+    'MR_JOB_DEFINITION',
+    `${placeOf(node)}: the uid '${uid}' is taken by ${placeOf(owner)}; uids are unique within a job`,
+    { operator: node.name },
+  )
 }
 
 function claimDerived(owners: Map<string, StreamNode>, node: StreamNode): void {
   const uid = derivedUid(node)
   const owner = owners.get(uid)
+  if (owner?.uid !== undefined) throw taken(uid, node, owner)
   if (owner !== undefined) {
     throw new MillraceError(
       'MR_JOB_DEFINITION',

@@ -57,6 +57,13 @@ describe('a graph is refused, naming the operator and where it was declared', ()
     )
   })
 
+  test('with a given uid that another operator would get by itself', () => {
+    const build: JobBuilder = (env) => env.fromSequence(1, 10).map(String).uid('source:Sequence Source').sinkTo(sink)
+    expect(refusalOf(build)).toContain(
+      "operator 'Sequence Source' (declared at PLACE): the uid 'source:Sequence Source' is taken",
+    )
+  })
+
   test('with two stateful operators that would get one uid (R38)', () => {
     const build: JobBuilder = (env) => {
       const numbers = env.fromSequence(1, 10).keyBy((value) => value)
