@@ -14,7 +14,7 @@ import type { RecordBatch } from './record-batch.ts'
  * | 16           | int32: bytes of the payload                            |
  * | 24           | float64: a timestamp for each record                   |
  * | behind it    | int32: a key hash for each record, on hash edges       |
- * | behind it    | the values, as the edge's BatchCodec writes them       |
+ * | behind it, at a multiple of 8 | the values, as the edge's BatchCodec writes them |
  *
  * Numbers are in the machine's byte order: frames stay within one process.
  */
@@ -37,8 +37,7 @@ export function encodeFrame(
 ): ArrayBuffer {
   const { count, timestamps, keyHashes } = batch
   const payload = codec.encode(batch.values, count)
-  const hashBytes = keyHashes === undefined ? 0 : count * 4
-  const payloadAt = headerBytes + count * 8 + hashBytes
+  const payloadAt = payloadOffset(count, keyHashes !== undefined)
   const needed = payloadAt + payload.length
   const buffer = free !== undefined && free.byteLength >= needed ? free : new ArrayBuffer(bufferLength(needed))
   const header = new Int32Array(buffer, 0, headerInts)
@@ -65,7 +64,7 @@ export function decodeFrame(buffer: ArrayBuffer, codec: BatchCodec, batch: Recor
   const count = header[2] as number
   const hashed = header[3] === 1
   const hashesAt = headerBytes + count * 8
-  const payloadAt = hashed ? hashesAt + count * 4 : hashesAt
+  const payloadAt = payloadOffset(count, hashed)
   batch.count = count
   batch.timestamps = new Float64Array(buffer, headerBytes, count)
   batch.keyHashes = hashed ? new Int32Array(buffer, hashesAt, count) : undefined
@@ -84,6 +83,12 @@ export function isCredit(buffer: ArrayBuffer): boolean {
 
 export function channelNumberOf(buffer: ArrayBuffer): number {
   return new Int32Array(buffer, 0, 2)[1] as number
+}
+
+/** Codecs read their columns in place where these are aligned. */
+function payloadOffset(count: number, hashed: boolean): number {
+  const end = headerBytes + count * 8 + (hashed ? count * 4 : 0)
+  return (end + 7) & ~7
 }
 
 function bufferLength(needed: number): number {

@@ -67,6 +67,8 @@ export class SinkOperator implements Operator {
     const committables = this.#prepare(barrier.id).then(() =>
       this.#pending.filter(({ checkpointId }) => checkpointId <= barrier.id),
     )
+    // The failure is told by `fail`; a cancelled snapshot asks for the lists no more.
+    committables.catch(() => {})
     return { keyed: undefined, operatorState: undefined, committables, watermark: this.#watermark }
   }
 

@@ -1,0 +1,91 @@
+import { MillraceError } from '../common/errors.ts'
+import type { ChannelId } from '../common/ids.ts'
+import type { DataType } from '../formats/data-type.ts'
+import type { BatchCodec } from '../formats/format.ts'
+import type { JobEdge, JobGraph, JobVertex } from '../graph/job-graph.ts'
+import type { WrittenEdge } from './chain-builder.ts'
+import { createEdgeWriter } from './edge-writer.ts'
+import { InputChannel } from './input-channel.ts'
+import { type Connection, LocalConnection, OutputChannel } from './output-channel.ts'
+import type { PeerLink } from './peer-link.ts'
+import type { InputChannel as DeployedInput, OutputEdge, SubtaskDeployment } from './slot-protocol.ts'
+
+export interface ExchangeOptions {
+  readonly slotIndex: number
+  readonly graph: JobGraph
+  /** All subtasks that a deployment gives this slot: channels between them are connected inside it. */
+  readonly subtasks: readonly SubtaskDeployment[]
+  /** By peer slot. */
+  readonly links: ReadonlyMap<number, PeerLink>
+  codecOf(type: DataType<unknown>): BatchCodec
+}
+
+/** The channels of one deployment, made before anything runs, so that nothing that arrives finds no receiver. */
+export class Exchange {
+  readonly #options: ExchangeOptions
+  readonly #inputs = new Map<ChannelId, InputChannel>()
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options
+    for (const { inputs } of options.subtasks) for (const input of inputs) this.#addInput(input)
+  }
+
+  inputsOf(deployment: SubtaskDeployment): readonly InputChannel[] {
+    return deployment.inputs.map(({ channelId }) => this.#input(channelId))
+  }
+
+  edgesOf(deployment: SubtaskDeployment): readonly WrittenEdge[] {
+    return deployment.outputs.map((output) => {
+      const edge = this.#edge(output.edgeId)
+      return { edge, writer: this.#writer(edge, output, deployment) }
+    })
+  }
+
+  #addInput({ channelId, edgeId, fromSlot }: DeployedInput): void {
+    const input = new InputChannel()
+    this.#inputs.set(channelId, input)
+    if (fromSlot === this.#options.slotIndex) return
+    this.#link(fromSlot).addInput(channelId, input, this.#options.codecOf(this.#edge(edgeId).type))
+  }
+
+  #writer(edge: JobEdge, output: OutputEdge, deployment: SubtaskDeployment): WrittenEdge['writer'] {
+    const hashed = edge.partitioner.kind === 'hash'
+    const receiver = this.#vertex(edge.toVertex)
+    return createEdgeWriter({
+      partitioner: edge.partitioner,
+      channels: output.channels.map(
+        ({ channelId, toSlot }) => new OutputChannel(this.#connection(edge, channelId, toSlot), hashed),
+      ),
+      subtaskIndex: deployment.subtaskIndex,
+      maxParallelism: receiver.maxParallelism,
+      receiverName: receiver.operators[0]?.name ?? receiver.name,
+    })
+  }
+
+  #connection(edge: JobEdge, channelId: ChannelId, toSlot: number): Connection {
+    if (toSlot === this.#options.slotIndex) {
+      return new LocalConnection(this.#input(channelId), edge.partitioner.kind === 'hash')
+    }
+    return this.#link(toSlot).openOutput(channelId, this.#options.codecOf(edge.type))
+  }
+
+  #input(channelId: ChannelId): InputChannel {
+    return this.#inputs.get(channelId) ?? missing(`channel ${channelId}`)
+  }
+
+  #link(slot: number): PeerLink {
+    return this.#options.links.get(slot) ?? missing(`a port to slot ${slot}`)
+  }
+
+  #edge(edgeId: number): JobEdge {
+    return this.#options.graph.edges[edgeId] ?? missing(`edge ${edgeId}`)
+  }
+
+  #vertex(vertexId: string): JobVertex {
+    return this.#options.graph.vertices.find(({ id }) => id === vertexId) ?? missing(`vertex ${vertexId}`)
+  }
+}
+
+function missing(what: string): never {
+  throw new MillraceError('MR_INTERNAL', `the deployment lacks ${what}`)
+}

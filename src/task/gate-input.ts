@@ -1,0 +1,125 @@
+import { MillraceError } from '../common/errors.ts'
+import type { Clock } from '../common/ports.ts'
+import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
+import type { InputChannel } from './input-channel.ts'
+import { InputGate } from './input-gate.ts'
+import type { Operator } from './operator.ts'
+import { userFunctionError } from './operators/user-function-error.ts'
+import type { RecordBatch } from './record-batch.ts'
+import type { InputEvent, TaskInput } from './task-input.ts'
+
+export interface GateInputOptions {
+  readonly channels: readonly InputChannel[]
+  readonly mode: 'exactly-once' | 'at-least-once'
+  readonly clock: Clock
+  /** The first operator of the chain. */
+  readonly head: Operator
+  readonly headName: string
+  /** Of the keyed stream that the head reads, for messages. */
+  readonly keySelector: ((value: unknown) => unknown) | undefined
+}
+
+const progress: InputEvent = { type: 'progress' }
+
+/** Feeds the chain from the input channels. */
+export class GateInput implements TaskInput {
+  readonly #gate: InputGate
+  readonly #head: Operator
+  readonly #headName: string
+  readonly #keySelector: ((value: unknown) => unknown) | undefined
+  readonly #takesHashes: boolean
+  readonly nextDeadline = Number.POSITIVE_INFINITY
+  recordsIn = 0
+
+  constructor(options: GateInputOptions) {
+    this.#gate = new InputGate(options.channels, options.mode, options.clock)
+    this.#head = options.head
+    this.#headName = options.headName
+    this.#keySelector = options.keySelector
+    this.#takesHashes = options.head.processHashedElement !== undefined
+  }
+
+  get watermark(): number {
+    return this.#gate.watermark
+  }
+
+  poll(): InputEvent {
+    const event = this.#gate.poll()
+    if (event.type !== 'records') return event
+    const { batch } = event
+    this.recordsIn += batch.count
+    if (batch.keyHashes !== undefined && this.#takesHashes) this.#processHashed(batch, batch.keyHashes)
+    else this.#process(batch)
+    this.#gate.giveBack()
+    return progress
+  }
+
+  /** Idleness behind a gate is the senders' matter, and that of the operators that make watermarks of their own. */
+  advanceActiveTime(): void {}
+
+  trigger(barrier: CheckpointBarrier): void {
+    this.#gate.trigger(barrier)
+  }
+
+  aborted(checkpointId: number): void {
+    this.#gate.aborted(checkpointId)
+  }
+
+  async close(): Promise<void> {
+    this.#gate.close()
+  }
+
+  #process(batch: RecordBatch): void {
+    const { values, timestamps, count } = batch
+    const head = this.#head
+    let at = 0
+    try {
+      for (; at < count; at++) head.processElement(values[at], timestamps[at] as number)
+    } catch (error) {
+      throw this.#withRecord(error, values[at])
+    }
+  }
+
+  #processHashed(batch: RecordBatch, keyHashes: Int32Array): void {
+    const { values, timestamps, count } = batch
+    const head = this.#head
+    let at = 0
+    try {
+      for (; at < count; at++)
+        head.processHashedElement?.(values[at], timestamps[at] as number, keyHashes[at] as number)
+    } catch (error) {
+      throw this.#withRecord(error, values[at])
+    }
+  }
+
+  /** Behind an exchange nobody knows the record's place: it is named by its key and its JSON. */
+  #withRecord(error: unknown, value: unknown): MillraceError {
+    const wrapped = userFunctionError(error, this.#headName, 'the operator')
+    const key = this.#keySelector === undefined ? '' : ` of key ${jsonText(keyOf(this.#keySelector, value))}`
+    return new MillraceError(wrapped.code, `${wrapped.message}; the record${key} is ${jsonText(value)}`, {
+      cause: wrapped.cause ?? error,
+      ...(wrapped.operator === undefined ? {} : { operator: wrapped.operator }),
+    })
+  }
+}
+
+function keyOf(keySelector: (value: unknown) => unknown, value: unknown): unknown {
+  try {
+    return keySelector(value)
+  } catch (error) {
+    return `(${String(error)})`
+  }
+}
+
+const longestText = 1000
+
+/** JSON for a message: of anything, and not too long. */
+function jsonText(value: unknown): string {
+  let text: string
+  try {
+    text = JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? `${part}n` : part)) ?? String(value)
+  } catch {
+    text = String(value) // a cycle, or a toJSON that throws: the message must still come
+  }
+  return text.length > longestText ? `${text.slice(0, longestText)}…` : text
+}

@@ -1,0 +1,202 @@
+import type { SourceReader, SourceSplit } from '../api/source.ts'
+import { isMillraceError, MillraceError } from '../common/errors.ts'
+import type { Clock } from '../common/ports.ts'
+import { endWatermark } from '../common/timestamps.ts'
+import type { SourceSpec } from '../graph/operator-spec.ts'
+import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
+import { ActiveTime } from './active-time.ts'
+import type { OperatorMetrics, Receiver } from './operator.ts'
+import { userFunctionError } from './operators/user-function-error.ts'
+import { recordsPerBatch } from './record-batch.ts'
+import { ChainSourceOutput } from './source-output.ts'
+import { StreamWatermarks } from './stream-watermarks.ts'
+import type { InputEvent, TaskInput } from './task-input.ts'
+
+export interface SourceInputOptions {
+  readonly spec: SourceSpec
+  readonly operatorName: string
+  readonly subtaskIndex: number
+  readonly parallelism: number
+  readonly splits: readonly SourceSplit[]
+  readonly noMoreSplits: boolean
+  readonly receiver: Receiver
+  readonly deadLetters: Receiver | undefined
+  readonly metrics: OperatorMetrics
+  readonly autoWatermarkIntervalMs: number
+  readonly clock: Clock
+  wake(): void
+  fail(error: unknown): void
+  /** Before the first record after an idle time. */
+  onActive(): void
+}
+
+const nothing: InputEvent = { type: 'nothing' }
+const progress: InputEvent = { type: 'progress' }
+
+/** Drives the reader of a source's subtask, and the watermarks of its splits. */
+export class SourceInput implements TaskInput {
+  readonly #operatorName: string
+  readonly #reader: SourceReader<unknown>
+  readonly #output: ChainSourceOutput
+  readonly #watermarks: StreamWatermarks
+  readonly #clock: Clock
+  readonly #activeTime: ActiveTime
+  readonly #intervalMs: number
+  /** Between two turns of the generators and of idleness. */
+  readonly #tickMs: number
+  #nextTickAt: number
+  #trigger: CheckpointBarrier | undefined
+  #settled = 0
+  #state: 'reading' | 'lastWatermark' | 'end' | 'ended' = 'reading'
+
+  constructor(options: SourceInputOptions) {
+    const { spec, operatorName, clock, autoWatermarkIntervalMs, subtaskIndex, parallelism } = options
+    this.#operatorName = operatorName
+    this.#clock = clock
+    this.#intervalMs = autoWatermarkIntervalMs
+    this.#watermarks = new StreamWatermarks(spec.watermarks, operatorName)
+    this.#watermarks.onActive = () => options.onActive()
+    this.#tickMs = tickMs(autoWatermarkIntervalMs, spec.watermarks.idleTimeoutMs)
+    this.#activeTime = new ActiveTime(clock, 2 * this.#tickMs)
+    this.#nextTickAt = this.#watermarks.periodic ? clock.monotonicMs() + this.#tickMs : Number.POSITIVE_INFINITY
+    this.#output = new ChainSourceOutput({ ...options, watermarks: this.#watermarks })
+    this.#reader = spec.source.createReader({
+      subtaskIndex,
+      parallelism,
+      operatorName,
+      clock,
+      wake: () => options.wake(),
+      fail: (error) => options.fail(error),
+    })
+    this.addSplits(options.splits)
+    if (options.noMoreSplits) this.#reader.noMoreSplits()
+  }
+
+  get nextDeadline(): number {
+    return this.#state === 'reading' ? this.#nextTickAt : Number.POSITIVE_INFINITY
+  }
+
+  get watermark(): number {
+    return this.#state === 'reading' || this.#state === 'lastWatermark' ? this.#watermarks.watermark : endWatermark
+  }
+
+  get recordsIn(): number {
+    return this.#output.records
+  }
+
+  get lag(): number {
+    return this.#reader.lag?.() ?? Number.NaN
+  }
+
+  addSplits(splits: readonly SourceSplit[]): void {
+    if (splits.length === 0) return
+    for (const split of splits) this.#watermarks.addPart(split.id)
+    this.#reader.addSplits(splits)
+  }
+
+  /** Stops as if the input had ended (`--drain`). */
+  drain(): void {
+    if (this.#state === 'reading') this.#state = 'lastWatermark'
+  }
+
+  snapshotSplits(): readonly SourceSplit[] {
+    return this.#reader.snapshot()
+  }
+
+  poll(): InputEvent {
+    const barrier = this.#takeTrigger()
+    if (barrier !== undefined) return { type: 'barrier', barrier, alignmentMs: 0 }
+    switch (this.#state) {
+      case 'reading':
+        return this.#read()
+      case 'lastWatermark':
+        this.#state = 'end'
+        return { type: 'watermark', watermark: endWatermark }
+      case 'end':
+        this.#state = 'ended'
+        return { type: 'ended' }
+      case 'ended':
+        return nothing
+      default: {
+        const never: never = this.#state
+        throw new TypeError(`unknown state ${String(never)}`)
+      }
+    }
+  }
+
+  advanceActiveTime(reading: boolean): void {
+    this.#activeTime.advance(reading)
+  }
+
+  trigger(barrier: CheckpointBarrier): void {
+    if (barrier.id > this.#settled && barrier.id > (this.#trigger?.id ?? 0)) this.#trigger = barrier
+  }
+
+  aborted(checkpointId: number): void {
+    this.#settled = Math.max(this.#settled, checkpointId)
+    if (this.#trigger !== undefined && this.#trigger.id <= checkpointId) this.#trigger = undefined
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.close()
+  }
+
+  #takeTrigger(): CheckpointBarrier | undefined {
+    const barrier = this.#trigger
+    if (barrier === undefined) return undefined
+    this.#trigger = undefined
+    this.#settled = barrier.id
+    return barrier
+  }
+
+  #read(): InputEvent {
+    const event = this.#watermarks.nextEvent()
+    if (event !== undefined) return event
+    const before = this.#output.records
+    const result = this.#pollReader()
+    if (result === 'ended') {
+      this.#state = 'lastWatermark'
+      return progress
+    }
+    const emitted = this.#output.records > before
+    // After the records, so that one turn of reading lies between a stall and the judgement of idleness (R19, R26).
+    const now = this.#clock.monotonicMs()
+    if (now >= this.#nextTickAt || (emitted && this.#intervalMs === 0)) this.#tick(now)
+    return emitted || result === 'records' ? progress : (this.#watermarks.nextEvent() ?? nothing)
+  }
+
+  #tick(now: number): void {
+    if (this.#watermarks.periodic) this.#nextTickAt = now + this.#tickMs
+    this.#watermarks.tick(this.#activeTime.advance(true))
+  }
+
+  #pollReader(): ReturnType<SourceReader<unknown>['poll']> {
+    try {
+      return this.#reader.poll(this.#output, recordsPerBatch)
+    } catch (error) {
+      if (!this.#output.emitting) throw userFunctionError(error, this.#operatorName, 'the reader')
+      throw this.#withPlace(error)
+    }
+  }
+
+  /** In the task of the source a record is named by its place. */
+  #withPlace(error: unknown): MillraceError {
+    const split = this.#output.splitId
+    const place = this.#reader.currentPlace?.() ?? (split === undefined ? undefined : `split ${split}`)
+    const wrapped = userFunctionError(error, this.#operatorName, 'the reader')
+    if (place === undefined) return wrapped
+    return new MillraceError(
+      wrapped.code,
+      `${wrapped.message}; the record is at ${place} of source "${this.#operatorName}"`,
+      {
+        cause: isMillraceError(error) ? (error.cause ?? error) : error,
+        ...(wrapped.operator === undefined ? {} : { operator: wrapped.operator }),
+      },
+    )
+  }
+}
+
+function tickMs(intervalMs: number, idleTimeoutMs: number | undefined): number {
+  if (intervalMs > 0) return intervalMs
+  return idleTimeoutMs === undefined ? Number.POSITIVE_INFINITY : Math.max(1, idleTimeoutMs / 2)
+}

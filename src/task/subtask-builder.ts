@@ -1,0 +1,143 @@
+import type { KeySelector } from '../api/functions.ts'
+import type { AttemptId } from '../common/ids.ts'
+import type { ChainedOperator, JobVertex } from '../graph/job-graph.ts'
+import { SubtaskSnapshots } from '../state/subtask-snapshots.ts'
+import type { Chain } from './chain.ts'
+import { buildChain, type OperatorOutputs, type WrittenEdge } from './chain-builder.ts'
+import { GateInput } from './gate-input.ts'
+import type { InputChannel } from './input-channel.ts'
+import type { Operator, OperatorMetrics } from './operator.ts'
+import { createOperator } from './operators/create-operator.ts'
+import type { SubtaskDeployment } from './slot-protocol.ts'
+import { SourceInput } from './source-input.ts'
+import { SubtaskCheckpoints } from './subtask-checkpoints.ts'
+import type { OperatorState, RestoredSubtask } from './subtask-restore.ts'
+import type { SubtaskServices } from './subtask-services.ts'
+import type { TaskInput } from './task-input.ts'
+
+/** The channels of a subtask, connected when it was deployed. */
+export interface SubtaskChannels {
+  readonly inputs: readonly InputChannel[]
+  readonly edges: readonly WrittenEdge[]
+}
+
+export interface SubtaskParts {
+  readonly vertex: JobVertex
+  readonly deployment: SubtaskDeployment
+  readonly channels: SubtaskChannels
+  readonly services: SubtaskServices
+  readonly restored: RestoredSubtask
+  fail(error: unknown): void
+}
+
+/** The chain of a subtask, before its functions are opened and its input is read. */
+export interface BuiltSubtask {
+  readonly chain: Chain
+  readonly checkpoints: SubtaskCheckpoints
+  readonly metrics: readonly OperatorMetrics[]
+  /** Called when everything is restored and committed: a source's reader begins to fetch. */
+  createInput(): TaskInput
+}
+
+export function buildSubtask(parts: SubtaskParts): BuiltSubtask {
+  const { vertex, deployment, channels, services } = parts
+  const metrics = vertex.operators.map(
+    (): OperatorMetrics => ({ recordsIn: 0, recordsOut: 0, lateRecordsDropped: 0, deadLetters: 0 }),
+  )
+  const { chain, headOutputs } = buildChain({
+    vertex,
+    edges: channels.edges,
+    createOperator: (index, outputs) =>
+      operatorOf(parts, { index, outputs, metrics: metrics[index] as OperatorMetrics }),
+  })
+  const { attemptId } = deployment
+  return {
+    chain,
+    checkpoints: new SubtaskCheckpoints(attemptId, chain, snapshotsOf(parts, attemptId), services),
+    metrics,
+    createInput: () => inputOf(parts, chain, headOutputs, metrics[0] as OperatorMetrics),
+  }
+}
+
+interface OperatorPlace {
+  readonly index: number
+  readonly outputs: OperatorOutputs
+  readonly metrics: OperatorMetrics
+}
+
+function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
+  const { vertex, deployment, services, restored } = parts
+  const chained = vertex.operators[place.index] as ChainedOperator
+  const state = restored.operators[place.index] as OperatorState
+  return createOperator(chained.spec, {
+    operatorName: chained.name,
+    operatorUid: chained.uid,
+    attemptId: deployment.attemptId,
+    subtaskIndex: deployment.subtaskIndex,
+    parallelism: deployment.parallelism,
+    maxParallelism: vertex.maxParallelism,
+    clock: services.clock,
+    autoWatermarkIntervalMs: services.graph.configuration.autoWatermarkIntervalMs,
+    output: place.outputs.output,
+    sideOutput: (tagId) => place.outputs.sideOutput(tagId),
+    keySelector: chained.keySelector,
+    keyedState: state.keyedState,
+    operatorState: state.operatorState,
+    restoredCommittables: state.committables,
+    restoredWatermark: state.watermark,
+    metrics: place.metrics,
+    wake: () => services.wake(),
+    fail: (error) => parts.fail(error),
+  })
+}
+
+function snapshotsOf({ vertex, deployment, services, restored }: SubtaskParts, attemptId: AttemptId): SubtaskSnapshots {
+  return new SubtaskSnapshots({
+    blobStore: services.blobStore,
+    jobId: services.jobId,
+    vertexId: deployment.vertexId,
+    attemptId,
+    subtaskIndex: deployment.subtaskIndex,
+    parallelism: deployment.parallelism,
+    maxParallelism: vertex.maxParallelism,
+    baseManifest: restored.baseManifest,
+  })
+}
+
+function inputOf(
+  parts: SubtaskParts,
+  chain: Chain,
+  headOutputs: OperatorOutputs,
+  headMetrics: OperatorMetrics,
+): TaskInput {
+  const { vertex, deployment, channels, services } = parts
+  const { configuration } = services.graph
+  const head = vertex.operators[0] as ChainedOperator
+  if (head.spec.kind !== 'source') {
+    return new GateInput({
+      channels: channels.inputs,
+      mode: configuration.checkpointing?.mode ?? 'exactly-once',
+      clock: services.clock,
+      head: chain.nodes[0]?.operator as Operator,
+      headName: head.name,
+      keySelector: head.keySelector as KeySelector<unknown, never> | undefined,
+    })
+  }
+  const tag = head.spec.deadLetterTag
+  return new SourceInput({
+    spec: head.spec,
+    operatorName: head.name,
+    subtaskIndex: deployment.subtaskIndex,
+    parallelism: deployment.parallelism,
+    splits: deployment.splits,
+    noMoreSplits: deployment.noMoreSplits,
+    receiver: headOutputs.output,
+    deadLetters: tag === undefined ? undefined : headOutputs.sideOutput(tag.id),
+    metrics: headMetrics,
+    autoWatermarkIntervalMs: configuration.autoWatermarkIntervalMs,
+    clock: services.clock,
+    wake: () => services.wake(),
+    fail: (error) => parts.fail(error),
+    onActive: () => chain.inputStatus('active'),
+  })
+}

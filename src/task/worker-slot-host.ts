@@ -1,0 +1,93 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { errorCodes, isMillraceError, messageOf } from '../common/errors.ts'
+import { workerUrl } from '../common/worker-url.ts'
+import type { PortHandle, SlotExit, SlotHandle, SlotHost, SlotListener } from './slot-host.ts'
+import type { FromSlot, SlotStart, ToSlot } from './slot-protocol.ts'
+
+/** What the main thread of a process sends to a slot's thread. */
+export interface SlotMail {
+  readonly message: ToSlot
+  readonly ports: readonly MessagePort[]
+}
+
+/** Reaching V8's own limit mostly aborts the whole process, so it is far above the soft one (R31). */
+const hardLimitFactor = 4
+const hardLimitExtraMb = 512
+
+/** Runs each slot in a worker thread. */
+export class WorkerSlotHost implements SlotHost {
+  readonly #entry: URL
+
+  /** `entry`: the module that a slot's thread runs; default the one of the engine. */
+  constructor(entry: URL = workerUrl('../slot-worker', import.meta.url)) {
+    this.#entry = entry
+  }
+
+  start(start: SlotStart, listener: SlotListener): SlotHandle {
+    return new WorkerSlot(this.#entry, start, listener)
+  }
+
+  connect(): readonly [PortHandle, PortHandle] {
+    const { port1, port2 } = new MessageChannel()
+    return [port1, port2]
+  }
+}
+
+class WorkerSlot implements SlotHandle {
+  readonly #worker: Worker
+  #terminated = false
+  /** Why the thread is about to end, as far as it was told. */
+  #cause: { readonly reason: string; readonly code: 'MR_SLOT_LOST' | 'MR_SLOT_OUT_OF_MEMORY' } | undefined
+
+  constructor(entry: URL, start: SlotStart, listener: SlotListener) {
+    const limitMb = Math.ceil(start.memory.heapLimitBytes / 1024 / 1024)
+    this.#worker = new Worker(entry, {
+      name: `slot-${start.slotIndex}`,
+      workerData: start,
+      resourceLimits: { maxOldGenerationSizeMb: limitMb * hardLimitFactor + hardLimitExtraMb },
+    })
+    this.#worker.on('message', (message: FromSlot) => {
+      if (message.type === 'slotFailed') this.#failed(message.error.code, message.error.message)
+      listener.message(message)
+    })
+    this.#worker.on('messageerror', (error: unknown) => this.#failed('MR_SLOT_LOST', messageOf(error)))
+    this.#worker.on('error', (error: unknown) => this.#failed(codeOf(error), describe(error)))
+    this.#worker.once('exit', (exitCode) => listener.exit(this.#exit(exitCode)))
+  }
+
+  send(message: ToSlot, ports: readonly PortHandle[] = []): void {
+    const mail: SlotMail = { message, ports: ports as readonly MessagePort[] }
+    this.#worker.postMessage(mail, mail.ports)
+  }
+
+  terminate(): void {
+    this.#terminated = true
+    this.#worker.terminate().catch((error: unknown) => this.#failed('MR_SLOT_LOST', messageOf(error)))
+  }
+
+  #failed(code: string, reason: string): void {
+    const known = code === 'MR_SLOT_OUT_OF_MEMORY' || code === 'ERR_WORKER_OUT_OF_MEMORY'
+    this.#cause ??= { reason, code: known ? 'MR_SLOT_OUT_OF_MEMORY' : 'MR_SLOT_LOST' }
+  }
+
+  #exit(exitCode: number): SlotExit {
+    if (this.#cause !== undefined) return { type: 'died', ...this.#cause }
+    if (this.#terminated) return { type: 'stopped' }
+    return {
+      type: 'died',
+      reason: `the thread of the slot ended with exit code ${exitCode}: process.exit in a function of the job?`,
+      code: 'MR_SLOT_LOST',
+    }
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (isMillraceError(error)) return error.code
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}
+
+function describe(error: unknown): string {
+  if (codeOf(error) === 'ERR_WORKER_OUT_OF_MEMORY') return errorCodes.MR_SLOT_OUT_OF_MEMORY.cause
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  return `uncaught in the thread of the slot: ${messageOf(error)}${stack === '' ? '' : `\n${stack}`}`
+}
