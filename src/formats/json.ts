@@ -1,40 +1,94 @@
 import { MillraceError, messageOf } from '../common/errors.ts'
+import { checkValue, fieldPath, itemPath } from './check-value.ts'
 import type { DeclaredType } from './data-type.ts'
-import type { Decoder, Encoder, Format } from './format.ts'
-import { pickDeclared } from './pick-declared.ts'
+import type { Encoder, Format } from './format.ts'
+import { DeclaredJsonDecoder, parseJson } from './json-decoder.ts'
 import { untyped } from './types.ts'
 
 /** JSON of any shape: what JSON.parse gives. The type is what you say it is; it is not checked. */
 export function json<T>(): Format<T>
 /**
  * JSON of a declared type: only the declared fields are taken, others are skipped, and a value of another type is an
- * error that names the field. A missing nullable field is null.
+ * error that names the field, such as `value: expected int32, got string`. A missing nullable field is null; bytes are
+ * base64. Much faster than `json<T>()`.
+ *
+ * ```ts
+ * import { json, int32, record, string } from 'millrace/formats'
+ *
+ * export const userEvents = json(record({ userId: string(), value: int32() }))
+ * ```
  */
 export function json<T>(type: DeclaredType<T>): Format<T>
 export function json<T>(type?: DeclaredType<T>): Format<T> {
   if (type === undefined) {
-    return { name: 'json', type: untyped<T>(), createDecoder: untypedDecoder, createEncoder: untypedEncoder }
+    return {
+      name: 'json',
+      type: untyped<T>(),
+      createDecoder: () => ({ decode: (bytes, start, end) => parseJson(bytes, start, end) as T }),
+      createEncoder: () => untypedEncoder<T>(),
+    }
   }
-  return { name: 'json', type, createDecoder: () => declaredDecoder(type), createEncoder: untypedEncoder }
-}
-
-function untypedDecoder<T>(): Decoder<T> {
-  return { decode: (bytes, start, end) => parseJson(bytes, start, end) as T }
-}
-
-function declaredDecoder<T>(type: DeclaredType<T>): Decoder<T> {
-  return { decode: (bytes, start, end) => pickDeclared(type, parseJson(bytes, start, end), '') as T }
-}
-
-function parseJson(bytes: Buffer, start: number, end: number): unknown {
-  const text = bytes.toString('utf8', start, end)
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new MillraceError('MR_DESERIALIZATION', `not JSON: ${messageOf(error)}`, { cause: error })
+  return {
+    name: 'json',
+    type,
+    createDecoder: () => new DeclaredJsonDecoder(type),
+    createEncoder: () => declaredEncoder(type),
   }
 }
 
 function untypedEncoder<T>(): Encoder<T> {
-  return { encode: (value) => Buffer.from(JSON.stringify(value), 'utf8') }
+  return {
+    encode(value) {
+      const text = stringify(value)
+      if (text === undefined) throw new MillraceError('MR_STATE_TYPE', `${typeof value} can not be written as JSON`)
+      return Buffer.from(text, 'utf8')
+    },
+  }
+}
+
+function stringify(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    const message = `the value can not be written as JSON: ${messageOf(error)}`
+    throw new MillraceError('MR_STATE_TYPE', message, { cause: error })
+  }
+}
+
+function declaredEncoder<T>(type: DeclaredType<T>): Encoder<T> {
+  return {
+    encode(value) {
+      checkValue(type, value, '')
+      return Buffer.from(JSON.stringify(jsonValueOf(type, value, '')), 'utf8')
+    },
+  }
+}
+
+/** What JSON.stringify writes as this type reads it: declared fields only, bytes as base64. The value fits the type. */
+function jsonValueOf(type: DeclaredType<unknown>, value: unknown, path: string): unknown {
+  switch (type.kind) {
+    case 'record': {
+      const fields = value as Readonly<Record<string, unknown>>
+      return Object.fromEntries(
+        type.fields.map(({ name, type: fieldType }) => [
+          name,
+          jsonValueOf(fieldType, fields[name], fieldPath(path, name)),
+        ]),
+      )
+    }
+    case 'array':
+      return (value as readonly unknown[]).map((item, index) => jsonValueOf(type.items, item, itemPath(path, index)))
+    case 'nullable':
+      return value === null || value === undefined ? null : jsonValueOf(type.of, value, path)
+    case 'bytes':
+      return Buffer.from(value as Uint8Array).toString('base64')
+    case 'double':
+      if (Number.isFinite(value)) return value
+      throw new MillraceError('MR_STATE_TYPE', `${path === '' ? '' : `${path}: `}JSON has no ${String(value)}`)
+    case 'string':
+    case 'int32':
+    case 'long':
+    case 'boolean':
+      return value
+  }
 }

@@ -43,17 +43,20 @@ function pickRecord(type: RecordType<unknown>, value: unknown, path: string): un
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
 
+/** Bytes from base64 text, with or without padding; undefined where it is other text. */
+export function base64Of(text: string): Uint8Array | undefined {
+  return base64.test(text) ? Uint8Array.from(Buffer.from(text, 'base64')) : undefined
+}
+
 function bytesOf(value: unknown, path: string): Uint8Array {
   if (typeof value !== 'string') throw wrong('base64 string', value, path)
-  if (!base64.test(value))
-    throw new MillraceError('MR_DESERIALIZATION', `${prefix(path)}expected base64, got other text`)
-  return Uint8Array.from(Buffer.from(value, 'base64'))
+  const bytes = base64Of(value)
+  if (bytes === undefined) {
+    throw new MillraceError('MR_DESERIALIZATION', `${path === '' ? '' : `${path}: `}expected base64, got other text`)
+  }
+  return bytes
 }
 
 function wrong(expected: string, value: unknown, path: string): MillraceError {
   return new MillraceError('MR_DESERIALIZATION', unexpected(expected, value, path))
-}
-
-function prefix(path: string): string {
-  return path === '' ? '' : `${path}: `
 }

@@ -133,8 +133,9 @@ export function record<F extends Fields>(fields: F, options: { readonly name?: s
   const list: readonly RecordField[] = Object.entries(fields).map(([field, type]) => {
     // An object literal with this name would set the prototype.
     if (field === '__proto__') throw new MillraceError('MR_JOB_DEFINITION', 'A field can not be named __proto__.')
-    if (!field.isWellFormed()) {
-      throw new MillraceError('MR_JOB_DEFINITION', `Field name ${JSON.stringify(field)} holds a lone surrogate.`)
+    // What bytes that are no UTF-8 are read as: such a name could not be told from them.
+    if (!field.isWellFormed() || field.includes('\ufffd')) {
+      throw new MillraceError('MR_JOB_DEFINITION', `Field name ${JSON.stringify(field)} is no valid text.`)
     }
     return Object.freeze({ name: field, type })
   })
