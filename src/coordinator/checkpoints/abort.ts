@@ -39,11 +39,11 @@ export function afterAbort(
     ...scheduled.effects,
     { type: 'setTimer', timer: { type: 'checkpointHeldBack' }, delayMs: heldBackMs },
   ]
-  if (abort.checkpointId !== undefined) {
-    const { checkpointId, reason } = abort
+  const { checkpointId, reason } = abort
+  if (checkpointId !== undefined) {
     effects.push({ type: 'cancelTimer', timer: { type: 'checkpointTimeout', checkpointId } })
-    effects.push({ type: 'announceAborted', checkpointId, reason })
   }
+  effects.push({ type: 'announceAborted', checkpointId, reason })
   if (!abort.counts || failuresInRow <= facts.settings.tolerableFailedCheckpoints) {
     return { state: scheduled.state, effects }
   }

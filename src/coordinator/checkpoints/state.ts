@@ -105,7 +105,7 @@ export type CheckpointEffect =
   | { readonly type: 'completeCheckpoint'; readonly record: CheckpointRecord; readonly repeated: boolean }
   /** Durable: sinks commit, sources' tools are told (R3). */
   | { readonly type: 'announceCompleted'; readonly record: CheckpointRecord }
-  | { readonly type: 'announceAborted'; readonly checkpointId: CheckpointId; readonly reason: ErrorData }
+  | { readonly type: 'announceAborted'; readonly checkpointId: CheckpointId | undefined; readonly reason: ErrorData }
   | { readonly type: 'markCommitted'; readonly checkpointId: CheckpointId }
   | { readonly type: 'retainCheckpoints'; readonly retained: number }
   /** More failures in a row than are tolerated. */

@@ -1,0 +1,37 @@
+import type { JobId } from '../common/ids.ts'
+import type { JobManagerMessage } from '../coordinator/job-manager/state.ts'
+import type { JobStatus } from '../coordinator/job-master/job-status.ts'
+import type { JobMasterMessage } from '../coordinator/job-master/messages.ts'
+import type { TaskManagerMessage } from '../coordinator/task-manager/state.ts'
+import type { FromSlot } from '../task/slot-protocol.ts'
+import type { ActorReference } from './runtime/actor.ts'
+
+export const jobManagerReference: ActorReference<JobManagerMessage> = { address: 'job-manager' }
+
+export function taskManagerReference(address: string): ActorReference<TaskManagerMessage> {
+  return { address }
+}
+
+export function jobMasterReference(jobId: JobId): ActorReference<JobMasterInbox> {
+  return { address: `job-master/${jobId}` }
+}
+
+export function clientReference(address: string): ActorReference<ClientMessage> {
+  return { address }
+}
+
+/** Counts do not change what is decided, so they go past `decide`. */
+export type JobMasterInbox =
+  | JobMasterMessage
+  | {
+      readonly type: 'metrics'
+      readonly slot: string
+      readonly report: Extract<FromSlot, { readonly type: 'metrics' }>
+    }
+
+/** What the client of a job is told. The last one has an ended state. */
+export type ClientMessage =
+  | { readonly type: 'submitted'; readonly jobId: JobId }
+  | { readonly type: 'status'; readonly status: JobStatus }
+  /** The final status; everything of the job that was to be written is written. */
+  | { readonly type: 'ended'; readonly status: JobStatus }

@@ -1,0 +1,113 @@
+import { errorData, messageOf } from '../common/errors.ts'
+import type { CheckpointId } from '../common/ids.ts'
+import type { Logger } from '../common/logger.ts'
+import type { JobMasterMessage } from '../coordinator/job-master/messages.ts'
+import type { RestorePoint } from '../coordinator/restore.ts'
+import type { CheckpointRecord } from '../state/checkpoint-record.ts'
+import type { CheckpointStore } from '../state/checkpoint-store.ts'
+
+/** The job's store of records, one operation after another; what comes of each goes to the JobMaster as a message. */
+export class CheckpointStorage {
+  readonly #store: CheckpointStore | undefined
+  /** Where a record of another run was restored from. */
+  readonly #restoredStore: CheckpointStore | undefined
+  readonly #tell: (message: JobMasterMessage) => void
+  readonly #logger: Logger
+  #queue: Promise<void> = Promise.resolve()
+
+  constructor(
+    stores: { readonly own: CheckpointStore | undefined; readonly restored: CheckpointStore | undefined },
+    tell: (message: JobMasterMessage) => void,
+    logger: Logger,
+  ) {
+    this.#store = stores.own
+    this.#restoredStore = stores.restored
+    this.#tell = tell
+    this.#logger = logger
+  }
+
+  begin(): void {
+    this.#next(
+      async (store) => this.#tell({ type: 'checkpointBegun', id: await store.begin() }),
+      (error) => this.#tell({ type: 'checkpointBeginFailed', error: errorData(error, 'MR_STORAGE') }),
+    )
+  }
+
+  complete(record: CheckpointRecord, repeated: boolean): void {
+    this.#next(
+      async (store) => {
+        await (repeated ? completeAgain(store, record) : store.complete(record))
+        this.#tell({ type: 'checkpointCompleted', id: record.id })
+      },
+      (error) => this.#tell({ type: 'completionUndetermined', id: record.id, error: errorData(error, 'MR_STORAGE') }),
+    )
+  }
+
+  markCommitted(id: CheckpointId): void {
+    this.#next(
+      async (store) => {
+        await store.markCommitted(id)
+        this.#tell({ type: 'markedCommitted', id })
+      },
+      (error) => this.#tell({ type: 'markFailed', id, error: errorData(error, 'MR_STORAGE') }),
+    )
+  }
+
+  retain(retained: number): void {
+    this.#next(
+      (store) => store.retain(retained),
+      (error) => this.#logger.warn({ error: errorData(error) }, `old checkpoints are kept: ${messageOf(error)}`),
+    )
+  }
+
+  /** The newest completed checkpoint before the point's, where there is one (R9). */
+  readPrevious(region: number, point: RestorePoint): void {
+    this.#enqueue(async () => {
+      try {
+        const store = point.ownRun ? this.#store : this.#restoredStore
+        this.#tell({ type: 'previousCheckpoint', region, point: await previousOf(store, point) })
+      } catch (error) {
+        this.#logger.warn({ error: errorData(error) }, `no older checkpoint can be read: ${messageOf(error)}`)
+        this.#tell({ type: 'previousCheckpoint', region, point: undefined })
+      }
+    })
+  }
+
+  /** Resolves when everything that was asked for is done. */
+  idle(): Promise<void> {
+    return this.#queue
+  }
+
+  #next(operation: (store: CheckpointStore) => Promise<void>, failed: (error: unknown) => void): void {
+    this.#enqueue(async () => {
+      try {
+        if (this.#store === undefined) throw new TypeError('the job has no checkpoint store')
+        await operation(this.#store)
+      } catch (error) {
+        failed(error)
+      }
+    })
+  }
+
+  #enqueue(operation: () => Promise<void>): void {
+    this.#queue = this.#queue.then(operation)
+  }
+}
+
+/** R3: an earlier try may have written the record without our knowing. Ours and there = completed. */
+async function completeAgain(store: CheckpointStore, record: CheckpointRecord): Promise<void> {
+  try {
+    await store.complete(record)
+  } catch (error) {
+    if (!(await store.list()).includes(record.id)) throw error
+    const found = await store.read(record.id)
+    if (JSON.stringify(found) !== JSON.stringify(record)) throw error
+  }
+}
+
+async function previousOf(store: CheckpointStore | undefined, point: RestorePoint): Promise<RestorePoint | undefined> {
+  if (store === undefined) return undefined
+  const older = (await store.list()).filter((id) => id < point.record.id).at(-1)
+  if (older === undefined) return undefined
+  return { ...point, record: await store.read(older), committed: await store.isCommitted(older) }
+}

@@ -1,0 +1,81 @@
+import type { EnumeratorOf, SourceSplit, SplitEnumerator } from '../api/source.ts'
+import { errorData, messageOf } from '../common/errors.ts'
+import type { VertexId } from '../common/ids.ts'
+import type { Logger } from '../common/logger.ts'
+import type { Clock } from '../common/ports.ts'
+import type { JobMasterEffect, JobMasterMessage } from '../coordinator/job-master/messages.ts'
+
+type LocateSplits = Extract<JobMasterEffect, { readonly type: 'locateSplits' }>
+
+/** The split enumerators of a job's sources; what they find goes to the JobMaster as messages. */
+export class Enumerators {
+  readonly #enumeratorOf: EnumeratorOf
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #tell: (message: JobMasterMessage) => void
+  readonly #enumerators = new Map<VertexId, SplitEnumerator>()
+
+  constructor(
+    enumeratorOf: EnumeratorOf,
+    ports: { readonly clock: Clock; readonly logger: Logger },
+    tell: (message: JobMasterMessage) => void,
+  ) {
+    this.#enumeratorOf = enumeratorOf
+    this.#clock = ports.clock
+    this.#logger = ports.logger
+    this.#tell = tell
+  }
+
+  async locate({ vertexId, description, operatorName, parallelism, known }: LocateSplits): Promise<void> {
+    try {
+      await this.#closeOne(vertexId)
+      const enumerator = this.#enumeratorOf(description, {
+        operatorName,
+        clock: this.#clock,
+        warn: (text) => this.#logger.warn({ operator: operatorName }, text),
+      })
+      this.#enumerators.set(vertexId, enumerator)
+      const splits = await (known === undefined
+        ? enumerator.start(parallelism)
+        : enumerator.restore(known, parallelism))
+      const { discoveryIntervalMs } = enumerator
+      this.#tell({ type: 'splitsLocated', vertexId, splits, discoveryIntervalMs })
+    } catch (error) {
+      this.#tell({ type: 'splitsNotLocated', vertexId, error: errorData(error) })
+    }
+  }
+
+  /** A failed look is worth a warning; the next one comes after the interval. */
+  async discover(vertexId: VertexId, knownIds: readonly string[]): Promise<void> {
+    let splits: readonly SourceSplit[] = []
+    try {
+      splits = (await this.#enumerators.get(vertexId)?.discover(new Set(knownIds))) ?? []
+    } catch (error) {
+      this.#logger.warn({ vertexId }, `looking for new splits failed: ${messageOf(error)}`)
+    }
+    this.#tell({ type: 'splitsDiscovered', vertexId, splits })
+  }
+
+  /** For people's tools only, such as group offsets: an error is a warning. */
+  async checkpointCompleted(vertexId: VertexId, splits: readonly SourceSplit[]): Promise<void> {
+    try {
+      await this.#enumerators.get(vertexId)?.checkpointCompleted(splits)
+    } catch (error) {
+      this.#logger.warn({ vertexId }, `the source was not told of the checkpoint: ${messageOf(error)}`)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#enumerators.keys()].map((vertexId) => this.#closeOne(vertexId)))
+  }
+
+  async #closeOne(vertexId: VertexId): Promise<void> {
+    const enumerator = this.#enumerators.get(vertexId)
+    this.#enumerators.delete(vertexId)
+    try {
+      await enumerator?.close()
+    } catch (error) {
+      this.#logger.warn({ vertexId }, `closing the source's enumerator failed: ${messageOf(error)}`)
+    }
+  }
+}

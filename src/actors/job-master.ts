@@ -1,0 +1,201 @@
+import type { EnumeratorOf } from '../api/source.ts'
+import type { Logger } from '../common/logger.ts'
+import type { Ports } from '../common/ports.ts'
+import { type Moment, unreachable } from '../coordinator/decision.ts'
+import type { Submission } from '../coordinator/job-manager/state.ts'
+import { decide } from '../coordinator/job-master/decide.ts'
+import { assertInvariants } from '../coordinator/job-master/invariants.ts'
+import { type JobStatus, jobStatus } from '../coordinator/job-master/job-status.ts'
+import type { JobMasterEffect, JobMasterMessage, JobTimer } from '../coordinator/job-master/messages.ts'
+import { noMetrics, type ReportedMetrics, withReport } from '../coordinator/job-master/metrics.ts'
+import { type JobMasterState, newJobMaster, type SlotAddress } from '../coordinator/job-master/state.ts'
+import type { SlotJob } from '../coordinator/task-manager/state.ts'
+import type { CheckpointStore } from '../state/checkpoint-store.ts'
+import { clientReference, type JobMasterInbox, jobManagerReference, taskManagerReference } from './addresses.ts'
+import { CheckpointStorage } from './checkpoint-storage.ts'
+import { Enumerators } from './enumerators.ts'
+import { KeyedTimers } from './keyed-timers.ts'
+import type { Actor, ActorContext } from './runtime/actor.ts'
+
+/** What a JobMaster works with that is no data. */
+export interface JobMasterResources {
+  readonly ports: Ports
+  readonly logger: Logger
+  readonly checkpointStore: CheckpointStore | undefined
+  /** Where the record of another run was restored from: for the checkpoint before it (R9). */
+  readonly restoredStore: CheckpointStore | undefined
+  readonly enumeratorOf: EnumeratorOf
+}
+
+/** The shell of one job: performs what `decide` says, and turns what comes of it into messages. */
+export class JobMaster implements Actor<JobMasterInbox> {
+  readonly #context: ActorContext<JobMasterInbox>
+  readonly #resources: JobMasterResources
+  readonly #client: string
+  readonly #job: SlotJob
+  readonly #storage: CheckpointStorage
+  readonly #enumerators: Enumerators
+  readonly #timers: KeyedTimers<JobTimer>
+  #state: JobMasterState
+  #metrics: ReportedMetrics = noMetrics
+  #publishedStatus = ''
+
+  constructor(
+    context: ActorContext<JobMasterInbox>,
+    start: { readonly submission: Submission; readonly client: string },
+    resources: JobMasterResources,
+  ) {
+    const { submission, client } = start
+    const { jobId, job, plan, blobStore } = submission
+    this.#context = context
+    this.#resources = resources
+    this.#client = client
+    this.#job = {
+      start: { jobId, job, graphHash: plan.hash, blobStore },
+      cancellationTimeoutMs: plan.configuration.cancellationTimeoutMs,
+    }
+    const tellSelf = (message: JobMasterMessage): void => context.tell(context.self, message)
+    const stores = { own: resources.checkpointStore, restored: resources.restoredStore }
+    this.#storage = new CheckpointStorage(stores, tellSelf, resources.logger)
+    const { clock } = resources.ports
+    this.#enumerators = new Enumerators(resources.enumeratorOf, { clock, logger: resources.logger }, tellSelf)
+    this.#timers = new KeyedTimers((delayMs, timer) => context.schedule(delayMs, { type: 'timer', timer }))
+    this.#state = newJobMaster({ ...submission, token: resources.ports.ids.unique() })
+    tellSelf({ type: 'start' })
+  }
+
+  receive(message: JobMasterInbox): void {
+    if (message.type === 'metrics') {
+      this.#metrics = withReport(this.#metrics, message.slot, message.report)
+    } else {
+      const { state, effects } = decide(this.#state, message, this.#moment())
+      assertInvariants(state)
+      this.#state = state
+      for (const effect of effects) this.#perform(effect)
+    }
+    this.#publish()
+  }
+
+  ended(): void {
+    this.#timers.cancelAll()
+  }
+
+  #moment(): Moment {
+    const { clock, random } = this.#resources.ports
+    return { epochMs: clock.now(), monotonicMs: clock.monotonicMs(), random: random.next() }
+  }
+
+  #perform(effect: JobMasterEffect): void {
+    switch (effect.type) {
+      case 'requestSlots': {
+        const { jobId } = this.#state.facts
+        this.#context.tell(jobManagerReference, { type: 'requestSlots', jobId, count: effect.count })
+        return
+      }
+      case 'prepareSlots':
+      case 'deploy':
+      case 'cancelAttempts':
+      case 'toSlots':
+        this.#tellTaskManagers(effect)
+        return
+      case 'locateSplits':
+        void this.#enumerators.locate(effect)
+        return
+      case 'discoverSplits':
+        void this.#enumerators.discover(effect.vertexId, effect.knownIds)
+        return
+      case 'tellEnumerator':
+        void this.#enumerators.checkpointCompleted(effect.vertexId, effect.splits)
+        return
+      case 'beginCheckpoint':
+        this.#storage.begin()
+        return
+      case 'completeCheckpoint':
+        this.#storage.complete(effect.record, effect.repeated)
+        return
+      case 'markCommitted':
+        this.#storage.markCommitted(effect.checkpointId)
+        return
+      case 'retainCheckpoints':
+        this.#storage.retain(effect.retained)
+        return
+      case 'readPreviousCheckpoint':
+        this.#storage.readPrevious(effect.region, effect.point)
+        return
+      case 'setTimer':
+        this.#timers.set(effect.timer, effect.delayMs)
+        return
+      case 'cancelTimer':
+        this.#timers.cancel(effect.timer)
+        return
+      case 'log':
+        this.#resources.logger[effect.level]({ jobId: this.#state.facts.jobId }, effect.text)
+        return
+      case 'jobEnded':
+        void this.#end()
+        return
+      default:
+        unreachable(effect)
+    }
+  }
+
+  #tellTaskManagers(
+    effect: Extract<JobMasterEffect, { readonly type: 'prepareSlots' | 'deploy' | 'cancelAttempts' | 'toSlots' }>,
+  ): void {
+    const job = this.#job
+    switch (effect.type) {
+      case 'prepareSlots':
+        for (const [address, slots] of byTaskManager(effect.slots, (slot) => slot)) {
+          const slotIndexes = slots.map((slot) => slot.slotIndex)
+          this.#context.tell(taskManagerReference(address), { type: 'prepareSlots', job, slotIndexes })
+        }
+        return
+      case 'deploy':
+        for (const [address, entries] of byTaskManager(effect.slots, (entry) => entry.slot)) {
+          const slots = entries.map(({ slot, subtasks }) => ({ slotIndex: slot.slotIndex, subtasks }))
+          this.#context.tell(taskManagerReference(address), { type: 'deploy', job, slots })
+        }
+        return
+      case 'cancelAttempts':
+        for (const [address, entries] of byTaskManager(effect.attempts, (entry) => entry.slot)) {
+          const attemptIds = entries.map((entry) => entry.attemptId)
+          const { jobId } = job.start
+          this.#context.tell(taskManagerReference(address), { type: 'cancelAttempts', jobId, attemptIds })
+        }
+        return
+      case 'toSlots':
+        for (const [address, slots] of byTaskManager(effect.slots, (slot) => slot)) {
+          const slotIndexes = slots.map((slot) => slot.slotIndex)
+          this.#context.tell(taskManagerReference(address), { type: 'toSlots', slotIndexes, message: effect.message })
+        }
+        return
+    }
+  }
+
+  /** The client has its result when everything that was to be written is written. */
+  async #end(): Promise<void> {
+    this.#timers.cancelAll()
+    this.#context.tell(jobManagerReference, { type: 'jobEnded', jobId: this.#state.facts.jobId })
+    await this.#storage.idle()
+    await this.#enumerators.close()
+    this.#context.tell(clientReference(this.#client), { type: 'ended', status: this.#status() })
+    this.#context.stop()
+  }
+
+  #status(): JobStatus {
+    return jobStatus(this.#state, this.#metrics)
+  }
+
+  /** Only what has changed: most messages change nothing that a person sees. */
+  #publish(): void {
+    const status = this.#status()
+    const text = JSON.stringify(status)
+    if (text === this.#publishedStatus || this.#state.phase.type === 'ended') return
+    this.#publishedStatus = text
+    this.#context.tell(clientReference(this.#client), { type: 'status', status })
+  }
+}
+
+function byTaskManager<T>(entries: readonly T[], slotOf: (entry: T) => SlotAddress): ReadonlyMap<string, readonly T[]> {
+  return Map.groupBy(entries, (entry) => slotOf(entry).taskManager)
+}

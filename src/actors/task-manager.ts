@@ -1,0 +1,150 @@
+import { type ErrorData, messageOf } from '../common/errors.ts'
+import type { JobId } from '../common/ids.ts'
+import { unreachable } from '../coordinator/decision.ts'
+import { decide } from '../coordinator/task-manager/decide.ts'
+import {
+  newTaskManager,
+  type SlotJob,
+  type TaskManagerEffect,
+  type TaskManagerMessage,
+  type TaskManagerState,
+  type TaskManagerTimer,
+} from '../coordinator/task-manager/state.ts'
+import type { PortHandle, SlotExit, SlotHandle, SlotHost } from '../task/slot-host.ts'
+import type { FromSlot, SlotMemory } from '../task/slot-protocol.ts'
+import { jobManagerReference, jobMasterReference } from './addresses.ts'
+import { KeyedTimers } from './keyed-timers.ts'
+import type { Actor, ActorContext } from './runtime/actor.ts'
+
+export interface TaskManagerOptions {
+  readonly slotHost: SlotHost
+  readonly numberOfTaskSlots: number
+  readonly slotMemory: SlotMemory
+  /** Ends the process at once: a thread is stuck in native code (R32). */
+  readonly killProcess: (error: ErrorData) => void
+}
+
+/** The shell of the slots of one process. */
+export class TaskManager implements Actor<TaskManagerMessage> {
+  readonly #context: ActorContext<TaskManagerMessage>
+  readonly #options: TaskManagerOptions
+  readonly #timers: KeyedTimers<TaskManagerTimer>
+  readonly #handles = new Map<number, SlotHandle>()
+  /** What waits for the last thread's exit. */
+  #onLastExit: (() => void) | undefined
+  #state: TaskManagerState
+
+  constructor(context: ActorContext<TaskManagerMessage>, options: TaskManagerOptions) {
+    this.#context = context
+    this.#options = options
+    this.#timers = new KeyedTimers((delayMs, timer) => context.schedule(delayMs, { type: 'timer', timer }))
+    this.#state = newTaskManager(options.numberOfTaskSlots)
+    const { numberOfTaskSlots: numberOfSlots } = options
+    const taskManager = context.self.address
+    context.tell(jobManagerReference, { type: 'registerTaskManager', taskManager, numberOfSlots })
+  }
+
+  receive(message: TaskManagerMessage): void {
+    const { state, effects } = decide(this.#state, message)
+    this.#state = state
+    for (const effect of effects) this.#perform(effect)
+  }
+
+  /** Ends every thread, and waits until they have gone. */
+  async ended(): Promise<void> {
+    this.#timers.cancelAll()
+    if (this.#handles.size === 0) return
+    const gone = new Promise<void>((resolve) => {
+      this.#onLastExit = resolve
+    })
+    for (const handle of [...this.#handles.values()]) handle.terminate()
+    await gone
+  }
+
+  #perform(effect: TaskManagerEffect): void {
+    switch (effect.type) {
+      case 'startSlot':
+        this.#startSlot(effect.slotIndex, effect.job)
+        return
+      case 'sendDeployment':
+        this.#sendDeployment(effect)
+        return
+      case 'toSlot':
+        this.#handles.get(effect.slotIndex)?.send(effect.message)
+        return
+      case 'terminateSlot':
+        this.#handles.get(effect.slotIndex)?.terminate()
+        return
+      case 'killProcess':
+        this.#options.killProcess(effect.error)
+        return
+      case 'report':
+        this.#report(effect.jobId, effect.slotIndex, effect.message)
+        return
+      case 'slotFreed': {
+        const slot = { taskManager: this.#context.self.address, slotIndex: effect.slotIndex }
+        this.#context.tell(jobManagerReference, { type: 'slotFreed', slot, jobId: effect.jobId })
+        return
+      }
+      case 'setTimer':
+        this.#timers.set(effect.timer, effect.delayMs)
+        return
+      case 'cancelTimer':
+        this.#timers.cancel(effect.timer)
+        return
+      default:
+        unreachable(effect)
+    }
+  }
+
+  #startSlot(slotIndex: number, job: SlotJob): void {
+    const { slotHost, slotMemory: memory } = this.#options
+    try {
+      const handle = slotHost.start(
+        { ...job.start, slotIndex, memory },
+        {
+          message: (message) => this.#context.tell(this.#context.self, { type: 'fromSlot', slotIndex, message }),
+          exit: (cause) => this.#exited(slotIndex, cause),
+        },
+      )
+      this.#handles.set(slotIndex, handle)
+    } catch (error) {
+      const reason = `it could not be started: ${messageOf(error)}`
+      this.#exited(slotIndex, { type: 'died', code: 'MR_SLOT_LOST', reason })
+    }
+  }
+
+  #exited(slotIndex: number, cause: SlotExit): void {
+    this.#handles.delete(slotIndex)
+    this.#context.tell(this.#context.self, { type: 'slotExited', slotIndex, cause })
+    if (this.#handles.size === 0) this.#onLastExit?.()
+  }
+
+  #sendDeployment({ connections, slots }: Extract<TaskManagerEffect, { readonly type: 'sendDeployment' }>): void {
+    const peers = new Map<number, { readonly slot: number; readonly port: PortHandle }[]>()
+    for (const { slotIndex } of slots) peers.set(slotIndex, [])
+    for (const [lower, higher] of connections) {
+      const [lowerPort, higherPort] = this.#options.slotHost.connect()
+      peers.get(lower)?.push({ slot: higher, port: lowerPort })
+      peers.get(higher)?.push({ slot: lower, port: higherPort })
+    }
+    for (const { slotIndex, subtasks } of slots) {
+      const own = peers.get(slotIndex) ?? []
+      const message = { type: 'deploy', subtasks, peers: own.map(({ slot }) => slot) } as const
+      this.#handles.get(slotIndex)?.send(
+        message,
+        own.map(({ port }) => port),
+      )
+    }
+  }
+
+  #report(jobId: JobId, slotIndex: number, message: FromSlot): void {
+    const jobMaster = jobMasterReference(jobId)
+    if (message.type === 'metrics') {
+      const slot = `${this.#context.self.address}/${slotIndex}`
+      this.#context.tell(jobMaster, { type: 'metrics', slot, report: message })
+    } else if (message.type !== 'ready' && message.type !== 'slotFailed') {
+      this.#context.tell(jobMaster, { type: 'attempt', event: message })
+    }
+  }
+}

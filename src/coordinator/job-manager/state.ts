@@ -1,0 +1,68 @@
+import type { JobId } from '../../common/ids.ts'
+import type { JobPlan } from '../../graph/job-graph.ts'
+import type { BlobStoreReference, JobReference } from '../../task/slot-protocol.ts'
+import type { SlotAddress } from '../job-master/state.ts'
+import type { RestorePoint } from '../restore.ts'
+
+/** What a client submits: a graph as data, with the bundle that the slots run (R27). */
+export interface Submission {
+  readonly jobId: JobId
+  readonly plan: JobPlan
+  readonly job: JobReference
+  readonly blobStore: BlobStoreReference
+  readonly hasCheckpointStore: boolean
+  readonly restore: RestorePoint | undefined
+}
+
+/** The jobs and slots of a cluster. Plain data, changed by `decide` alone. */
+export interface JobManagerState {
+  readonly jobs: readonly KnownJob[]
+  readonly slots: readonly KnownSlot[]
+  /** In order of arrival. */
+  readonly waiting: readonly SlotRequest[]
+  /** `slot.request.timeout`: 0 where no TaskManager can come later, as in one process. */
+  readonly slotRequestTimeoutMs: number
+}
+
+export interface KnownJob {
+  readonly jobId: JobId
+  /** Of the submission: repeating it gives the first answer (R24). */
+  readonly requestId: string
+  readonly running: boolean
+}
+
+export interface KnownSlot {
+  readonly address: SlotAddress
+  /** undefined: free. */
+  readonly jobId: JobId | undefined
+  /** Its job has ended, its thread not yet (R32). */
+  readonly releasing: boolean
+}
+
+export interface SlotRequest {
+  readonly jobId: JobId
+  readonly count: number
+}
+
+export type JobManagerMessage =
+  | { readonly type: 'registerTaskManager'; readonly taskManager: string; readonly numberOfSlots: number }
+  | { readonly type: 'taskManagerLost'; readonly taskManager: string }
+  | { readonly type: 'submitJob'; readonly requestId: string; readonly client: string; readonly submission: Submission }
+  | { readonly type: 'requestSlots'; readonly jobId: JobId; readonly count: number }
+  | { readonly type: 'jobEnded'; readonly jobId: JobId }
+  | { readonly type: 'slotFreed'; readonly slot: SlotAddress; readonly jobId: JobId }
+  | { readonly type: 'slotRequestTimeout'; readonly jobId: JobId }
+
+export type JobManagerEffect =
+  | { readonly type: 'startJobMaster'; readonly submission: Submission; readonly client: string }
+  | { readonly type: 'submitted'; readonly client: string; readonly jobId: JobId }
+  | { readonly type: 'grantSlots'; readonly jobId: JobId; readonly slots: readonly SlotAddress[] }
+  | { readonly type: 'refuseSlots'; readonly jobId: JobId; readonly required: number; readonly available: number }
+  | { readonly type: 'tellJobMaster'; readonly jobId: JobId; readonly lost: string }
+  /** The job has ended; each slot comes back by `slotFreed`. */
+  | { readonly type: 'releaseSlots'; readonly jobId: JobId; readonly slots: readonly SlotAddress[] }
+  | { readonly type: 'setTimer'; readonly jobId: JobId; readonly delayMs: number }
+
+export function newJobManager(slotRequestTimeoutMs: number): JobManagerState {
+  return { jobs: [], slots: [], waiting: [], slotRequestTimeoutMs }
+}

@@ -1,0 +1,220 @@
+import { errorData, MillraceError } from '../../common/errors.ts'
+import { checkpointTimedOut } from '../checkpoints/abort.ts'
+import { checkpointBeginFailed, checkpointBegun } from '../checkpoints/begin.ts'
+import { markedCommitted, markFailed, retryMark } from '../checkpoints/commits.ts'
+import { checkpointCompleted, completionUndetermined, retryCompletion } from '../checkpoints/complete.ts'
+import { intervalPassed, noLongerHeldBack } from '../checkpoints/schedule.ts'
+import { type Decision, inSequence, type Moment, unchanged, unreachable } from '../decision.ts'
+import { restoreObstacle } from '../restore.ts'
+import { attemptEvent, attemptsLost } from './attempts.ts'
+import { beginIfDue, withCheckpoints } from './checkpointing.ts'
+import { endedIfNothingIsLeft, endJob, failJob, finishedIfAllIsDone } from './ending.ts'
+import type { JobMasterEffect, JobMasterMessage, JobTimer } from './messages.ts'
+import { deployWaitingRegions, failRegions, followRegions, previousCheckpointRead, restartDue } from './regions.ts'
+import {
+  locateAgain,
+  locateAllSplits,
+  lookForNewSplits,
+  splitsDiscovered,
+  splitsLocated,
+  splitsNotLocated,
+} from './sources.ts'
+import type { Incident, JobMasterState, SlotAddress } from './state.ts'
+import { participants, slotsInUse } from './subtasks.ts'
+import { suspendedIfCommitted, suspendJob } from './suspending.ts'
+
+type JobDecision = Decision<JobMasterState, JobMasterEffect>
+
+/** One step of a JobMaster: the message changes what is known, then whatever follows from that is done. */
+export function decide(state: JobMasterState, message: JobMasterMessage, now: Moment): JobDecision {
+  if (state.phase.type === 'ended') return unchanged(state)
+  return inSequence(state, [
+    (current) => handle(current, message, now),
+    (current) => handleIncidents(current, now),
+    followRegions,
+    deployWaitingRegions,
+    // A region may have nothing left to deploy, so that it is finished at once.
+    finishedIfAllIsDone,
+    (current) => beginIfWanted(current, now),
+    (current) => suspendedIfCommitted(current, now),
+    (current) => handleIncidents(current, now),
+    endedIfNothingIsLeft,
+  ])
+}
+
+function beginIfWanted(state: JobMasterState, now: Moment): JobDecision {
+  return state.phase.type === 'running' || state.phase.type === 'suspending' ? beginIfDue(state, now) : unchanged(state)
+}
+
+function handle(state: JobMasterState, message: JobMasterMessage, now: Moment): JobDecision {
+  switch (message.type) {
+    case 'start':
+      return start(state, now)
+    case 'slotsGranted':
+      return slotsGranted(state, message.slots)
+    case 'slotsRefused':
+      return slotsRefused(state, message, now)
+    case 'cancelJob':
+      return endJob(state, 'CANCELED', undefined, now)
+    case 'suspendJob':
+      return suspendJob(state, now)
+    case 'drainJob':
+      return drain(state)
+    case 'attempt':
+      return attemptEvent(state, message.event, now)
+    case 'taskManagerLost':
+      return inSequence(attemptsLost(state, message).state, [(current) => failJob(current, message.error, now)])
+    case 'splitsLocated':
+      return splitsLocated(state, message)
+    case 'splitsNotLocated':
+      return splitsNotLocated(state, message, now)
+    case 'splitsDiscovered':
+      return splitsDiscovered(state, message)
+    case 'previousCheckpoint':
+      return previousCheckpointRead(state, message, now)
+    case 'timer':
+      return timerFired(state, message.timer, now)
+    default:
+      return storeAnswered(state, message, now)
+  }
+}
+
+type StoreMessage = Extract<
+  JobMasterMessage,
+  {
+    readonly type:
+      | 'checkpointBegun'
+      | 'checkpointBeginFailed'
+      | 'checkpointCompleted'
+      | 'completionUndetermined'
+      | 'markedCommitted'
+      | 'markFailed'
+  }
+>
+
+function storeAnswered(state: JobMasterState, message: StoreMessage, now: Moment): JobDecision {
+  return withCheckpoints(withMark(state, message), (checkpoints, facts) => {
+    switch (message.type) {
+      case 'checkpointBegun': {
+        const all = participants(state)
+        if (all !== undefined) return checkpointBegun(facts, checkpoints, { id: message.id, participants: all }, now)
+        const error = errorData(new MillraceError('MR_CHECKPOINT_DECLINED', 'a subtask is not running any more'))
+        return checkpointBeginFailed(facts, checkpoints, error, now)
+      }
+      case 'checkpointBeginFailed':
+        return checkpointBeginFailed(facts, checkpoints, message.error, now)
+      case 'checkpointCompleted':
+        return checkpointCompleted(facts, checkpoints, message.id, now)
+      case 'completionUndetermined':
+        return completionUndetermined(facts, checkpoints, message, now)
+      case 'markedCommitted':
+        return markedCommitted(checkpoints, message.id)
+      case 'markFailed':
+        return markFailed(checkpoints, message)
+      default:
+        return unreachable(message)
+    }
+  })
+}
+
+/** A record that is marked committed is not committed again on restore (R17). */
+function withMark(state: JobMasterState, message: StoreMessage): JobMasterState {
+  const point = state.restorePoint
+  if (message.type !== 'markedCommitted' || point?.ownRun !== true || point.record.id !== message.id) return state
+  return { ...state, restorePoint: { ...point, committed: true } }
+}
+
+function timerFired(state: JobMasterState, timer: JobTimer, now: Moment): JobDecision {
+  switch (timer.type) {
+    case 'restartRegion':
+      return restartDue(state, timer.region, timer.number)
+    case 'locateAgain':
+      return locateAgain(state, timer.vertexId)
+    case 'discoverSplits':
+      return lookForNewSplits(state, timer.vertexId)
+    case 'checkpointDue':
+      return withCheckpoints(state, (checkpoints) => intervalPassed(checkpoints, timer.number))
+    case 'checkpointHeldBack':
+      return withCheckpoints(state, noLongerHeldBack)
+    case 'checkpointTimeout':
+      return withCheckpoints(state, (checkpoints, facts) =>
+        checkpointTimedOut(facts, checkpoints, timer.checkpointId, now),
+      )
+    case 'completionRetry':
+      return withCheckpoints(state, (checkpoints) => retryCompletion(checkpoints, timer.checkpointId))
+    case 'markRetry':
+      return withCheckpoints(state, (checkpoints) => retryMark(checkpoints, timer.checkpointId))
+    default:
+      return unreachable(timer)
+  }
+}
+
+function start(state: JobMasterState, now: Moment): JobDecision {
+  const obstacle =
+    state.restorePoint === undefined ? undefined : restoreObstacle(state.restorePoint.record, state.facts.plan)
+  if (obstacle !== undefined) return failJob(state, obstacle, now)
+  return { state, effects: [{ type: 'requestSlots', count: state.facts.slotsNeeded }] }
+}
+
+function slotsGranted(state: JobMasterState, slots: readonly SlotAddress[]): JobDecision {
+  if (state.phase.type !== 'waitingForSlots') return unchanged(state)
+  const next: JobMasterState = {
+    ...state,
+    slots,
+    phase: state.sources.length === 0 ? { type: 'running' } : { type: 'locatingSplits' },
+  }
+  const located = locateAllSplits(next)
+  return { state: located.state, effects: [{ type: 'prepareSlots', slots }, ...located.effects] }
+}
+
+function slotsRefused(
+  state: JobMasterState,
+  refused: { readonly required: number; readonly available: number },
+  now: Moment,
+): JobDecision {
+  if (state.phase.type !== 'waitingForSlots') return unchanged(state)
+  const { required, available } = refused
+  const message = `the job '${state.facts.plan.jobName}' needs ${required} task slots, but ${available} are available`
+  return failJob(state, errorData(new MillraceError('MR_NOT_ENOUGH_SLOTS', message)), now)
+}
+
+function drain(state: JobMasterState): JobDecision {
+  if (state.draining || state.phase.type === 'ending') return unchanged(state)
+  // Subtasks that are deployed later are told when they run.
+  return {
+    state: { ...state, draining: true },
+    effects: [{ type: 'toSlots', slots: slotsInUse(state), message: { type: 'drain' } }],
+  }
+}
+
+/** Until none is left: dealing with one may bring up the next. */
+function handleIncidents(state: JobMasterState, now: Moment): JobDecision {
+  if (state.incidents.length === 0) return unchanged(state)
+  const dealtWith = inSequence<JobMasterState, JobMasterEffect>(
+    { ...state, incidents: [] },
+    state.incidents.map((incident) => (current: JobMasterState) => handleIncident(current, incident, now)),
+  )
+  const rest = handleIncidents(dealtWith.state, now)
+  return { state: rest.state, effects: [...dealtWith.effects, ...rest.effects] }
+}
+
+function handleIncident(state: JobMasterState, incident: Incident, now: Moment): JobDecision {
+  const lastCheckpoint = state.phase.type === 'suspending' && state.phase.stage === 'checkpoint'
+  switch (incident.type) {
+    case 'checkpointCompleted':
+      return unchanged(lastCheckpoint ? { ...state, phase: { type: 'suspending', stage: 'commits' } } : state)
+    case 'checkpointAborted':
+      return lastCheckpoint ? endJob(state, 'SUSPENDED', incident.reason, now) : unchanged(state)
+    case 'checkpointsFailed':
+      return failRegions(
+        state,
+        state.regions.map((_, region) => region),
+        incident.error,
+        now,
+      )
+    case 'storageLost':
+      return failJob(state, incident.error, now)
+    default:
+      return unreachable(incident)
+  }
+}
