@@ -1,0 +1,22 @@
+import { buildJob, isJob } from './api/job.ts'
+import { MillraceError } from './common/errors.ts'
+import { createJobGraph } from './graph/chaining.ts'
+import type { JobGraph } from './graph/job-graph.ts'
+import type { BlobStore } from './state/blob-store.ts'
+import { MemoryBlobStore } from './state/memory-blob-store.ts'
+import { importBundle } from './task/engine-modules.ts'
+import type { BlobStoreReference, SlotStart } from './task/slot-protocol.ts'
+import { runWorkerSlot } from './task/worker-slot.ts'
+
+/** The entry of a slot's thread: the place where the task layer meets the API that jobs are written in. */
+async function graphOf({ job }: SlotStart): Promise<JobGraph> {
+  const definition = await importBundle(job.bundleUrl)
+  if (!isJob(definition)) throw new MillraceError('MR_JOB_DEFINITION', `${job.bundleUrl}: its default export is no job`)
+  return createJobGraph(buildJob(definition, job.arguments, job.configuration))
+}
+
+function blobStoreOf(_reference: BlobStoreReference): BlobStore {
+  return new MemoryBlobStore()
+}
+
+await runWorkerSlot({ graphOf, blobStoreOf })
