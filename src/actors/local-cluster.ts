@@ -38,6 +38,8 @@ export interface LocalClusterOptions {
   readonly killProcess?: (error: ErrorData) => void
 }
 
+export type { JobResult } from './job-client.ts'
+
 export interface JobSubmission {
   readonly jobId: JobId
   readonly plan: JobPlan

@@ -1,0 +1,132 @@
+import { onTestFinished } from 'vitest'
+import {
+  type JobResult,
+  type JobSubmission,
+  type LocalCluster,
+  startLocalCluster,
+} from '../../../src/actors/local-cluster.ts'
+import { InProcessTransport } from '../../../src/actors/transport/in-process.ts'
+import { collectionEnumerator } from '../../../src/api/collection-source.ts'
+import type { StreamExecutionEnvironment } from '../../../src/api/environment.ts'
+import { buildJob, type JobDefinition, job } from '../../../src/api/job.ts'
+import { sequenceEnumerator } from '../../../src/api/sequence-source.ts'
+import type { Sink, SinkWriter } from '../../../src/api/sink.ts'
+import type { EnumeratorOf } from '../../../src/api/source.ts'
+import { jobId } from '../../../src/common/ids.ts'
+import type { JsonValue } from '../../../src/common/json.ts'
+import { silentLogger } from '../../../src/common/logger.ts'
+import type { Clock } from '../../../src/common/ports.ts'
+import { systemPorts } from '../../../src/common/system-ports.ts'
+import { datagenEnumerator } from '../../../src/connectors/datagen/datagen-source.ts'
+import { createJobGraph } from '../../../src/graph/chaining.ts'
+import { planOf } from '../../../src/graph/plan.ts'
+import { MemoryBlobStore } from '../../../src/state/memory-blob-store.ts'
+import { InlineSlotHost } from '../../../src/task/inline-slot-host.ts'
+import { turn } from '../../../src/task/turn.ts'
+import { RecordingCheckpointStore } from './recording-checkpoint-store.ts'
+
+const enumerators: Readonly<Record<string, (options: JsonValue) => ReturnType<EnumeratorOf>>> = {
+  collection: collectionEnumerator,
+  sequence: sequenceEnumerator,
+  datagen: datagenEnumerator,
+}
+
+export const enumeratorOf: EnumeratorOf = ({ connector, options }) => {
+  const create = enumerators[connector]
+  if (create === undefined) throw new Error(`no enumerator of ${connector}`)
+  return create(options)
+}
+
+/** Publishes by checkpoint, as an exactly-once sink has to: what was prepared becomes visible by its commit, once. */
+export class TransactionalList<T> implements Sink<T> {
+  readonly connector = 'list'
+  readonly deliveryGuarantee = 'exactly-once'
+  readonly committed: T[] = []
+  readonly #published = new Set<string>()
+  commitDelay: () => Promise<void> = async () => {}
+
+  createWriter({ attemptId }: Parameters<Sink<T>['createWriter']>[0]): SinkWriter<T> {
+    let open: T[] = []
+    let prepared = 0
+    return {
+      writable: true,
+      write: (value) => void open.push(value),
+      prepareCommit: async () => {
+        const values = open
+        open = []
+        if (values.length === 0) return []
+        return [{ id: `${attemptId}-${prepared++}`, values: structuredClone(values) as JsonValue }]
+      },
+      commit: async (committables) => {
+        await this.commitDelay()
+        for (const committable of committables) this.#publish(committable as unknown as { id: string; values: T[] })
+      },
+      close: async () => {},
+    }
+  }
+
+  #publish({ id, values }: { readonly id: string; readonly values: readonly T[] }): void {
+    if (this.#published.has(id)) return
+    this.#published.add(id)
+    this.committed.push(...values)
+  }
+}
+
+/** A cluster with inline slots in this thread, messages copied as another process would get them. */
+export class InlineCluster {
+  readonly store = new RecordingCheckpointStore()
+  readonly blobs = new MemoryBlobStore()
+  readonly host: InlineSlotHost
+  readonly cluster: LocalCluster
+  readonly #definition: JobDefinition
+  readonly #jobId = jobId(systemPorts.ids.hexadecimal())
+
+  constructor(
+    build: (env: StreamExecutionEnvironment) => void,
+    options: { readonly slots: number; readonly clock?: Clock },
+  ) {
+    const clock = options.clock ?? systemPorts.clock
+    const definition = job('tested', build)
+    this.#definition = definition
+    this.host = new InlineSlotHost({
+      clock,
+      turn,
+      graphOf: (start) => createJobGraph(buildJob(definition, [], start.job.configuration)),
+      blobStoreOf: () => this.blobs,
+      warn: () => {},
+    })
+    this.cluster = startLocalCluster({
+      ports: { ...systemPorts, clock },
+      slotHost: this.host,
+      numberOfTaskSlots: options.slots,
+      slotMemory: { heapLimitBytes: 2 ** 33, managedBytes: 2 ** 26 },
+      enumeratorOf,
+      logger: silentLogger,
+      transport: new InProcessTransport({ clone: true }),
+      killProcess: (error) => {
+        throw new Error(error.message)
+      },
+    })
+    onTestFinished(() => this.cluster.close())
+  }
+
+  submission(changes: Partial<JobSubmission> = {}): JobSubmission {
+    return {
+      jobId: this.#jobId,
+      plan: planOf(createJobGraph(buildJob(this.#definition))),
+      job: { bundleUrl: 'inline:', arguments: [], configuration: {} },
+      checkpointStore: this.store,
+      blobStore: { type: 'memory', name: 'own' },
+      restore: undefined,
+      ...changes,
+    }
+  }
+
+  submit(changes: Partial<JobSubmission> = {}) {
+    return this.cluster.submit(this.submission(changes))
+  }
+
+  async run(changes: Partial<JobSubmission> = {}): Promise<JobResult> {
+    return (await this.submit(changes)).result
+  }
+}

@@ -1,0 +1,56 @@
+import { MillraceError } from '../../../src/common/errors.ts'
+import { type CheckpointId, checkpointId } from '../../../src/common/ids.ts'
+import type { CheckpointRecord } from '../../../src/state/checkpoint-record.ts'
+import type { CheckpointStore } from '../../../src/state/checkpoint-store.ts'
+
+/** Records in memory; `failing` says which operations are refused, and a completion may be written in spite of its error. */
+export class RecordingCheckpointStore implements CheckpointStore {
+  readonly operations: string[] = []
+  readonly records = new Map<CheckpointId, CheckpointRecord>()
+  readonly committed = new Set<CheckpointId>()
+  failing: (operation: string) => 'no' | 'before' | 'after' = () => 'no'
+  #begun = 0
+
+  async begin(): Promise<CheckpointId> {
+    return this.#run(`begin ${this.#begun + 1}`, () => checkpointId(++this.#begun))
+  }
+
+  async complete(record: CheckpointRecord): Promise<void> {
+    this.#run(`complete ${record.id}`, () => {
+      if (this.records.has(record.id)) throw new MillraceError('MR_STORAGE', `record ${record.id} exists`)
+      this.records.set(record.id, structuredClone(record))
+    })
+  }
+
+  async markCommitted(id: CheckpointId): Promise<void> {
+    this.#run(`mark ${id}`, () => this.committed.add(id))
+  }
+
+  async isCommitted(id: CheckpointId): Promise<boolean> {
+    return this.committed.has(id)
+  }
+
+  async list(): Promise<readonly CheckpointId[]> {
+    return [...this.records.keys()].sort((a, b) => a - b)
+  }
+
+  async read(id: CheckpointId): Promise<CheckpointRecord> {
+    const record = this.records.get(id)
+    if (record === undefined) throw new MillraceError('MR_CHECKPOINT_NOT_FOUND', `no record ${id}`)
+    return structuredClone(record)
+  }
+
+  async retain(retained: number): Promise<void> {
+    const ids = await this.list()
+    for (const id of ids.slice(0, Math.max(0, ids.length - retained))) this.records.delete(id)
+  }
+
+  #run<T>(operation: string, action: () => T): T {
+    this.operations.push(operation)
+    const failing = this.failing(operation)
+    if (failing === 'before') throw new MillraceError('MR_STORAGE', `refused: ${operation}`)
+    const result = action()
+    if (failing === 'after') throw new MillraceError('MR_STORAGE', `no answer: ${operation}`)
+    return result
+  }
+}
