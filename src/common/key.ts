@@ -24,6 +24,8 @@ const maxKeyLength = 0x7fffffff
  */
 export let scratch: Buffer = Buffer.allocUnsafeSlow(1 << 12)
 export let scratchLength = 0
+/** The primitive key whose bytes the scratch holds; undefined: none. A table that is asked next need not hash it again. */
+export let scratchKey: Key | undefined
 let view = viewOf(scratch)
 
 function viewOf(buffer: Buffer): DataView {
@@ -46,8 +48,13 @@ function reserve(length: number): void {
  * @throws MillraceError MR_KEY where the value can not be a key
  */
 export function hashKeyIntoScratch(key: Key): number {
-  if (typeof key === 'string') return hashString(key)
+  if (typeof key === 'string') {
+    const hash = hashString(key)
+    scratchKey = key
+    return hash
+  }
   scratchLength = write(key, 0, 0)
+  scratchKey = typeof key === 'object' ? undefined : key
   return murmur3(scratch, 0, scratchLength)
 }
 
@@ -57,6 +64,7 @@ export function hashKey(key: Key): number {
 }
 
 function hashString(key: string): number {
+  scratchKey = undefined
   const length = key.length
   if (length >= scratch.length) reserve(length + 1)
   let hash = 0
@@ -108,6 +116,7 @@ function writeString(key: string, start: number): number {
 
 /** Writes the canonical bytes at `start` of the scratch and returns their end. */
 function write(key: unknown, start: number, depth: number): number {
+  scratchKey = undefined
   switch (typeof key) {
     case 'string':
       return writeString(key, start)

@@ -11,12 +11,37 @@ import type {
   ValueState,
   ValueStateDescriptor,
 } from '../api/state.ts'
+import { MillraceError } from '../common/errors.ts'
 import type { KeyGroupRange } from '../common/key-groups.ts'
+import type { DataType, DeclaredType } from '../formats/data-type.ts'
 import type { AccumulatorOptions, AccumulatorState } from './accumulator-state.ts'
+import { ByteTable } from './byte-table.ts'
+import { ByteAccumulatorState, ByteValueStore } from './byte-table-stores.ts'
 import type { CheckpointBarrier } from './checkpoint-record.ts'
-import type { KeyedSnapshot } from './keyed-snapshot.ts'
+import type { StateKind } from './chunk-layout.ts'
+import type { Chunk } from './chunk-reader.ts'
+import { CurrentKey } from './current-key.ts'
+import { KeyedSnapshot } from './keyed-snapshot.ts'
 import type { ManagedMemory } from './managed-memory.ts'
-import type { PaneOptions, PaneState } from './pane-state.ts'
+import { MapEntryTable } from './map-entry-table.ts'
+import { numericLayoutOf } from './numeric-layout.ts'
+import { type PaneOptions, PaneState } from './pane-state.ts'
+import { loadChunks, RestoredStates } from './restored-states.ts'
+import {
+  StoredAggregatingState,
+  StoredListState,
+  StoredMapState,
+  StoredReducingState,
+  StoredValueState,
+} from './state-objects.ts'
+import { StateSerializer } from './state-serializer.ts'
+import type { StateTable } from './state-table.ts'
+import { StateVersion } from './state-version.ts'
+import { FreezingValueStore, MapAccumulatorState, MapValueStore, type ValueStore } from './value-store.ts'
+import { type TableOptions, ValueTable } from './value-table.ts'
+
+export type { AccumulatorOptions, AccumulatorState } from './accumulator-state.ts'
+export type { PaneCursor, PaneOptions, PaneState } from './pane-state.ts'
 
 export interface KeyedStateBackendOptions {
   readonly keyGroups: KeyGroupRange
@@ -27,71 +52,192 @@ export interface KeyedStateBackendOptions {
   readonly freezeValues?: boolean
 }
 
-const unwritten = (): never => {
-  throw new Error('unwritten')
+/** What a restore gives to an empty backend. */
+export interface RestoredKeyedState {
+  /** The checkpoint whose own manifest may be a base; undefined: the next checkpoint writes everything (R1). */
+  readonly base: number | undefined
+  /** By state name, in the order of application within a key group. */
+  readonly chunks: ReadonlyMap<string, readonly Chunk[]>
 }
+
+/** A registered state: the object that was handed out, and its table. */
+interface Registration {
+  readonly kind: StateKind
+  readonly fingerprint: string
+  readonly state: unknown
+  readonly table: StateTable
+}
+
+const untyped: DataType<unknown> = { kind: 'untyped' }
 
 /**
  * The keyed state of one operator in one subtask: tables by name, each by key group. Everything works on the current
- * key. One thread owns it.
+ * key. One thread owns it. Names of the engine's own state begin with a dot, so that no user's state collides.
  */
 export class KeyedStateBackend {
-  readonly options: KeyedStateBackendOptions
+  readonly #options: KeyedStateBackendOptions
+  readonly #currentKey: CurrentKey
+  readonly #version = new StateVersion()
+  readonly #registered = new Map<string, Registration>()
+  #restored = new RestoredStates(new Map())
+  #snapshot: KeyedSnapshot | undefined
 
   constructor(options: KeyedStateBackendOptions) {
-    this.options = options
+    this.#options = options
+    this.#currentKey = new CurrentKey(options.keyGroups, options.maxParallelism)
+  }
+
+  get keyGroups(): KeyGroupRange {
+    return this.#options.keyGroups
   }
 
   get currentKey(): Key {
-    return unwritten()
+    return this.#currentKey.key
   }
 
   /** `hash` is hashKey(key). A key that is a tuple or bytes must not be changed while it is current. */
-  setCurrentKey(_key: Key, _hash: number): void {
-    unwritten()
+  setCurrentKey(key: Key, hash: number): void {
+    this.#currentKey.set(key, hash)
   }
 
   /**
    * State objects of user functions: the same object for the same name.
-   * @throws MillraceError MR_STATE_INCOMPATIBLE where the restored state of that name has another kind or type
+   * @throws MillraceError MR_STATE_INCOMPATIBLE where the state of that name has another kind or type
    */
-  valueState<T>(_descriptor: ValueStateDescriptor<T>): ValueState<T> {
-    return unwritten()
+  valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
+    return this.#register('value', descriptor.name, descriptor.type, (options, type) => {
+      const { table, store } = this.#valueStore<T>(options, type)
+      const freezes = this.#options.freezeValues === true
+      return { table, state: new StoredValueState(freezes ? new FreezingValueStore(store) : store) }
+    })
   }
 
-  listState<T>(_descriptor: ListStateDescriptor<T>): ListState<T> {
-    return unwritten()
+  listState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
+    const { type } = descriptor
+    const listType: DataType<unknown> =
+      type.kind === 'untyped' ? untyped : { kind: 'array', items: type as DeclaredType<unknown> }
+    return this.#register('list', descriptor.name, listType, (options) => {
+      const table = new ValueTable(options)
+      return { table, state: new StoredListState<T>(table, this.#options.freezeValues === true) }
+    })
   }
 
-  mapState<K extends string | number | bigint | boolean, V>(_descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
-    return unwritten()
+  mapState<K extends string | number | bigint | boolean, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
+    return this.#register('map', descriptor.name, descriptor.type, (options) => {
+      const table = new MapEntryTable(options)
+      return { table, state: new StoredMapState<K, V>(table, this.#options.freezeValues === true) }
+    })
   }
 
-  reducingState<T>(_descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
-    return unwritten()
+  reducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
+    return this.#register('reducing', descriptor.name, descriptor.type, (options, type) => {
+      const { table, store } = this.#valueStore<T>(options, type)
+      return { table, state: new StoredReducingState(store, descriptor.reduce, this.#options.freezeValues === true) }
+    })
   }
 
   aggregatingState<In, Accumulator, Out>(
-    _descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
+    descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
   ): AggregatingState<In, Out> {
-    return unwritten()
+    const { aggregate, name } = descriptor
+    return this.#register('aggregating', name, aggregate.accumulatorType ?? untyped, (options, type) => {
+      const { table, store } = this.#valueStore<Accumulator>(options, type)
+      return { table, state: new StoredAggregatingState(store, aggregate) }
+    })
   }
 
-  /** For running reduce and aggregate. Names of engine state start with `$`, so that no user's state collides. */
-  accumulators<A>(_name: string, _options: AccumulatorOptions<A>): AccumulatorState<A> {
-    return unwritten()
+  /** For running reduce and aggregate. */
+  accumulators<A>(name: string, { create, type }: AccumulatorOptions<A>): AccumulatorState<A> {
+    return this.#register('accumulator', name, type ?? untyped, (options, known): Table<AccumulatorState<A>> => {
+      const bytes = this.#byteTable(options, known)
+      if (bytes !== undefined) return { table: bytes, state: new ByteAccumulatorState(bytes, create) }
+      const table = new ValueTable(options)
+      return { table, state: new MapAccumulatorState(table, create) }
+    })
   }
 
   /** For windows (namespace = window end) and timers (namespace = timestamp). */
-  panes<A>(_name: string, _options: PaneOptions<A>): PaneState<A> {
-    return unwritten()
+  panes<A>(name: string, { type, indexByKey }: PaneOptions<A>): PaneState<A> {
+    return this.#register('panes', name, type ?? untyped, (options) => {
+      const table = new PaneState<A>(options, indexByKey === true)
+      return { table, state: table }
+    })
   }
 
   /**
    * The synchronous part of a snapshot (R6): what is written is what is there now, however the state changes while the
    * snapshot drains. Cancels an undrained older one (R2).
    */
-  snapshot(_barrier: CheckpointBarrier): KeyedSnapshot {
-    return unwritten()
+  snapshot(barrier: CheckpointBarrier): KeyedSnapshot {
+    this.#snapshot?.cancel()
+    const { lowestBase } = this.#version
+    const snapshot = new KeyedSnapshot(barrier, lowestBase, this.#restored.pieces(), (emit) =>
+      Array.from(this.#registered, ([stateName, { table }]) => ({
+        stateName,
+        snapshot: table.snapshot(barrier.id, emit),
+      })),
+    )
+    this.#version.barrier(barrier.id)
+    this.#snapshot = snapshot
+    return snapshot
   }
+
+  /** Before any state is asked for. */
+  restore({ base, chunks }: RestoredKeyedState): void {
+    if (base !== undefined) this.#version.startFrom(base)
+    this.#restored = new RestoredStates(chunks)
+  }
+
+  /** The attempt ends: cancels what drains and gives back managed memory. */
+  dispose(): void {
+    this.#snapshot?.cancel()
+    for (const { table } of this.#registered.values()) table.release()
+    this.#registered.clear()
+  }
+
+  #register<State>(
+    kind: StateKind,
+    name: string,
+    type: DataType<unknown>,
+    build: (options: TableOptions, type: DataType<unknown>) => Table<State>,
+  ): State {
+    const { operatorName, keyGroups, maxParallelism } = this.#options
+    const serializer = new StateSerializer(type, name, operatorName)
+    const known = this.#registered.get(name)
+    if (known !== undefined) {
+      if (known.kind === kind && known.fingerprint === serializer.fingerprint) return known.state as State
+      throw new MillraceError(
+        'MR_STATE_INCOMPATIBLE',
+        `State "${name}" of operator "${operatorName}" is asked for twice, as ${known.kind} and as ${kind} state or with two types.`,
+        { operator: operatorName },
+      )
+    }
+    const chunks = this.#restored.take({ name, kind, serializer, operatorName })
+    const subject = { stateName: name, kind, serializer }
+    const options = { subject, version: this.#version, keyGroups, maxParallelism, currentKey: this.#currentKey }
+    const { state, table } = build(options, type)
+    loadChunks(chunks, table, keyGroups)
+    this.#registered.set(name, { kind, fingerprint: serializer.fingerprint, state, table })
+    return state
+  }
+
+  #valueStore<T>(options: TableOptions, type: DataType<unknown>): { table: StateTable; store: ValueStore<T> } {
+    const bytes = this.#byteTable(options, type)
+    if (bytes !== undefined) return { table: bytes, store: new ByteValueStore(bytes) }
+    const table = new ValueTable(options)
+    return { table, store: new MapValueStore(table) }
+  }
+
+  /** Declared records of numbers, and numbers, live off the heap; everything else, such as records with strings, in Maps. */
+  #byteTable(options: TableOptions, type: DataType<unknown>): ByteTable | undefined {
+    const layout = numericLayoutOf(type)
+    if (layout === undefined) return undefined
+    const owner = `State "${options.subject.stateName}" of operator "${this.#options.operatorName}"`
+    return new ByteTable({ ...options, layout, memory: this.#options.memory, owner })
+  }
+}
+
+interface Table<State> {
+  readonly table: StateTable
+  readonly state: State
 }

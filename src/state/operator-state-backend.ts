@@ -1,4 +1,12 @@
 import type { OperatorListState, OperatorListStateDescriptor } from '../api/state.ts'
+import { MillraceError } from '../common/errors.ts'
+import type { Serializer } from '../formats/serializer.ts'
+import { noKeyGroup } from './chunk-layout.ts'
+import { ChunkWriter } from './chunk-writer.ts'
+import { RawSerializer } from './raw-serializer.ts'
+import { StateSerializer } from './state-serializer.ts'
+
+export type Redistribution = 'even-split' | 'union'
 
 /** All operator state of one operator, serialised at the barrier. */
 export interface OperatorStateSnapshot {
@@ -7,20 +15,32 @@ export interface OperatorStateSnapshot {
 
 export interface OperatorStateList {
   readonly name: string
-  readonly redistribution: 'even-split' | 'union'
-  /** Avro schema as canonical JSON text. */
-  readonly schema: string
-  /** Each item by itself, so that they can be dealt out. */
-  readonly items: readonly Buffer[]
+  readonly redistribution: Redistribution
+  /** A chunk (docs/chunk-format.md), each item a row. */
+  readonly bytes: Buffer
 }
 
-const unwritten = (): never => {
-  throw new Error('unwritten')
+/** A list as it was read back: this subtask's share. */
+export interface RestoredList {
+  readonly redistribution: Redistribution
+  readonly schemaText: string
+  readonly fingerprint: string
+  readonly items: readonly Uint8Array[]
 }
+
+interface List {
+  readonly redistribution: Redistribution
+  readonly serializer: Serializer<unknown>
+  readonly state: StoredOperatorList
+}
+
+const noBytes = new Uint8Array(0)
 
 /** Lists that are redistributed when the parallelism changes. One thread owns it. */
 export class OperatorStateBackend {
   readonly operatorName: string
+  readonly #lists = new Map<string, List>()
+  readonly #restored = new Map<string, RestoredList>()
 
   constructor(operatorName: string) {
     this.operatorName = operatorName
@@ -28,13 +48,102 @@ export class OperatorStateBackend {
 
   /**
    * The same object for the same name.
-   * @throws MillraceError MR_STATE_INCOMPATIBLE where the restored list has another type or redistribution
+   * @throws MillraceError MR_STATE_INCOMPATIBLE where the list has another type or redistribution
    */
-  listState<T>(_descriptor: OperatorListStateDescriptor<T>): OperatorListState<T> {
-    return unwritten()
+  listState<T>(descriptor: OperatorListStateDescriptor<T>): OperatorListState<T> {
+    const { name, redistribution, type } = descriptor
+    const serializer = new StateSerializer<unknown>(type, name, this.operatorName)
+    const known = this.#lists.get(name)
+    if (known !== undefined) {
+      this.#check(name, { redistribution, ...schemaOf(serializer) }, { ...known, ...schemaOf(known.serializer) })
+      return known.state as OperatorListState<unknown> as OperatorListState<T>
+    }
+    const state = new StoredOperatorList(this.#takeRestored(name, redistribution, serializer))
+    this.#lists.set(name, { redistribution, serializer, state })
+    return state as OperatorListState<unknown> as OperatorListState<T>
   }
 
   snapshot(): OperatorStateSnapshot {
-    return unwritten()
+    const states: OperatorStateList[] = []
+    for (const [name, { redistribution, serializer, state }] of this.#lists) {
+      const bytes = chunkOf(name, serializer, state.get())
+      if (bytes !== undefined) states.push({ name, redistribution, bytes })
+    }
+    for (const [name, { redistribution, schemaText, fingerprint, items }] of this.#restored) {
+      const bytes = chunkOf(name, new RawSerializer(schemaText, fingerprint) as Serializer<unknown>, items)
+      if (bytes !== undefined) states.push({ name, redistribution, bytes })
+    }
+    return { states }
+  }
+
+  /** Before any list is asked for. */
+  restore(lists: ReadonlyMap<string, RestoredList>): void {
+    for (const [name, list] of lists) this.#restored.set(name, list)
+  }
+
+  #takeRestored(name: string, redistribution: Redistribution, serializer: Serializer<unknown>): unknown[] {
+    const restored = this.#restored.get(name)
+    if (restored === undefined) return []
+    this.#check(name, { redistribution, ...schemaOf(serializer) }, restored)
+    this.#restored.delete(name)
+    return restored.items.map((bytes) => serializer.decode(bytes, 0, bytes.length))
+  }
+
+  #check(name: string, wanted: ListTraits, existing: ListTraits): void {
+    const where = `Operator state "${name}" of operator "${this.operatorName}"`
+    const options = { operator: this.operatorName }
+    if (existing.fingerprint !== wanted.fingerprint) {
+      const message = `${where} has type ${existing.schemaText}, but type ${wanted.schemaText} is asked for.`
+      throw new MillraceError('MR_STATE_INCOMPATIBLE', message, options)
+    }
+    if (existing.redistribution !== wanted.redistribution) {
+      const message = `${where} is redistributed by ${existing.redistribution}, but ${wanted.redistribution} is asked for.`
+      throw new MillraceError('MR_STATE_INCOMPATIBLE', message, options)
+    }
+  }
+}
+
+interface ListTraits {
+  readonly redistribution: Redistribution
+  readonly schemaText: string
+  readonly fingerprint: string
+}
+
+function schemaOf({ schemaText, fingerprint }: Serializer<unknown>) {
+  return { schemaText, fingerprint }
+}
+
+function chunkOf(name: string, serializer: Serializer<unknown>, items: readonly unknown[]): Buffer | undefined {
+  if (items.length === 0) return undefined
+  const writer = new ChunkWriter({ stateName: name, kind: 'operator-list', serializer })
+  writer.begin(noKeyGroup, 'full', { dropped: 0, removed: 0, entries: items.length })
+  for (const item of items) {
+    writer.keyBytes(noBytes, 0, 0)
+    writer.value(item)
+  }
+  return writer.finish()
+}
+
+class StoredOperatorList implements OperatorListState<unknown> {
+  #items: unknown[]
+
+  constructor(items: unknown[]) {
+    this.#items = items
+  }
+
+  get(): readonly unknown[] {
+    return this.#items.slice()
+  }
+
+  add(value: unknown): void {
+    this.#items.push(value)
+  }
+
+  update(values: Iterable<unknown>): void {
+    this.#items = [...values]
+  }
+
+  clear(): void {
+    this.#items = []
   }
 }

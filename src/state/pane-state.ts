@@ -1,5 +1,18 @@
 import type { Key } from '../api/functions.ts'
+import { decodeKey, type MapKey, mapKeyOf } from '../common/key.ts'
+import { murmur3 } from '../common/murmur3.ts'
 import type { DataType } from '../formats/data-type.ts'
+import type { Chunk } from './chunk-reader.ts'
+import { type CurrentKey, ownedKey } from './current-key.ts'
+import { Entry } from './entry.ts'
+import { EntryChanges, type EntrySource } from './entry-changes.ts'
+import { NamespaceIndex } from './namespace-index.ts'
+import { NamespaceQueue } from './namespace-queue.ts'
+import { Pane } from './pane.ts'
+import type { StateTable } from './state-table.ts'
+import { restoredStamp, type StateVersion } from './state-version.ts'
+import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
+import type { TableOptions } from './value-table.ts'
 
 export interface PaneOptions<A> {
   /** Type of the values, undefined or untyped: anything plain. */
@@ -8,53 +21,214 @@ export interface PaneOptions<A> {
   readonly indexByKey?: boolean
 }
 
-const unwritten = (): never => {
-  throw new Error('unwritten')
-}
+const noPane = new Pane(Number.NaN, 0)
 
 /** Values by namespace (a number: a window's end, a timer's timestamp) and key. Works on the backend's current key. */
-export class PaneState<A> {
+export class PaneState<A> implements EntrySource, StateTable {
+  readonly changes: EntryChanges
+  readonly #currentKey: CurrentKey
+  readonly #version: StateVersion
+  readonly #panes = new Map<number, Pane>()
+  readonly #queue = new NamespaceQueue()
+  readonly #index: NamespaceIndex | undefined
+  /** Entries of each key group. */
+  readonly #sizes: number[]
+  /** The pane that was used last: most records of a window find it here. */
+  #last: Pane = noPane
+
+  constructor(options: TableOptions, indexByKey: boolean) {
+    this.changes = new EntryChanges({ ...options, source: this })
+    this.#currentKey = options.currentKey
+    this.#version = options.version
+    this.#index = indexByKey ? new NamespaceIndex(this.changes.logs.length) : undefined
+    this.#sizes = this.changes.logs.map(() => 0)
+  }
+
   /** Of the current key and namespace. May be changed in place only if `set` follows at once. */
-  get(_namespace: number): A | undefined {
-    return unwritten()
+  get(namespace: number): A | undefined {
+    const { groupIndex, mapKey } = this.#currentKey
+    const entry = this.#pane(namespace)?.find(groupIndex, mapKey)
+    if (entry === undefined) return undefined
+    this.changes.beforeHandOut(entry, groupIndex)
+    return entry.value as A
+  }
+
+  has(namespace: number): boolean {
+    return this.#pane(namespace)?.find(this.#currentKey.groupIndex, this.#currentKey.mapKey) !== undefined
   }
 
   /** Marks it changed. */
-  set(_namespace: number, _value: A): void {
-    unwritten()
+  set(namespace: number, value: A): void {
+    const { groupIndex, mapKey } = this.#currentKey
+    const entry = this.#pane(namespace)?.find(groupIndex, mapKey)
+    if (entry === undefined) {
+      this.#insert(namespace, value)
+      return
+    }
+    this.changes.beforeChange(entry, groupIndex)
+    entry.value = value
   }
 
   /** The current key's entry of that namespace: a tombstone of that entry (R8). False: there was none. */
-  removeEntry(_namespace: number): boolean {
-    return unwritten()
+  removeEntry(namespace: number): boolean {
+    const { groupIndex, mapKey } = this.#currentKey
+    const pane = this.#pane(namespace)
+    const entry = pane?.find(groupIndex, mapKey)
+    if (pane === undefined || entry === undefined) return false
+    pane.remove(groupIndex, mapKey)
+    this.#sizes[groupIndex] = this.sizeOf(groupIndex) - 1
+    this.#index?.remove(groupIndex, mapKey, namespace)
+    this.changes.removed(entry, groupIndex)
+    if (pane.size === 0) this.#forget(pane)
+    return true
   }
 
   /** Over all key groups; Infinity: there is no entry. */
   lowestNamespace(): number {
-    return unwritten()
+    return this.#queue.lowest(this.#panes)
   }
 
   /**
-   * The lowest namespace above `after`, over all key groups; Infinity: there is none. For windows with allowed lateness:
-   * their fired panes stay below the ones that have still to fire.
+   * The lowest namespace above `after`; Infinity: there is none. For windows with allowed lateness: their fired panes,
+   * few at any time, stay below the ones that have still to fire.
    */
-  nextNamespace(_after: number): number {
-    return unwritten()
+  nextNamespace(after: number): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const namespace of this.#panes.keys()) if (namespace > after && namespace < next) next = namespace
+    return next
   }
 
-  /** Namespaces of the current key, ascending; a fresh array. Only with `indexByKey`. */
+  /**
+   * Namespaces of the current key, ascending; a fresh array.
+   * @throws Error without the option `indexByKey`
+   */
   namespacesOfKey(): readonly number[] {
-    return unwritten()
+    if (this.#index === undefined) throw new Error('Pane state that is not indexed by key.')
+    return this.#index.of(this.#currentKey.groupIndex, this.#currentKey.mapKey)
   }
 
   /** Visits the entries of a namespace, resumably, for firing in slices (R33). */
-  cursor(_namespace: number): PaneCursor<A> {
-    return unwritten()
+  cursor(namespace: number): PaneCursor<A> {
+    return new PaneCursor(this.#pane(namespace)?.visit(), this.changes, this.#currentKey)
   }
 
   /** All keys: one tombstone a key group (R8). A snapshot that drains still writes them. */
-  dropNamespace(_namespace: number): void {
-    unwritten()
+  dropNamespace(namespace: number): void {
+    const pane = this.#panes.get(namespace)
+    if (pane === undefined) return
+    this.#forget(pane)
+    pane.forEach((entry) => {
+      const groupIndex = this.changes.groupIndexOf(entry)
+      this.#sizes[groupIndex] = this.sizeOf(groupIndex) - 1
+      this.#index?.remove(groupIndex, mapKeyOf(entry.key), namespace)
+    })
+    this.changes.paneDropped(pane)
+  }
+
+  sizeOf(groupIndex: number): number {
+    return this.#sizes[groupIndex] as number
+  }
+
+  /** Timers make many panes of few entries: one pass over all of them, not one a key group. */
+  scan(droppedPanes: readonly Pane[]): (groupIndex: number, target: Entry[]) => void {
+    const groups: Entry[][] = this.#sizes.map(() => [])
+    const put = (entry: Entry): void => {
+      groups[this.changes.groupIndexOf(entry)]?.push(entry)
+    }
+    for (const pane of this.#panes.values()) pane.forEach(put)
+    for (const pane of droppedPanes) pane.forEach(put)
+    return (groupIndex, target) => {
+      for (const entry of groups[groupIndex] ?? []) target.push(entry)
+      groups[groupIndex] = []
+    }
+  }
+
+  snapshot(id: number, emit: PieceSink): TableSnapshot {
+    return this.changes.snapshot(id, emit)
+  }
+
+  release(): void {
+    // Nothing is off the heap.
+  }
+
+  load(chunk: Chunk, groupIndex: number): void {
+    if (chunk.pieceKind === 'full') this.#clear(groupIndex)
+    for (const namespace of chunk.droppedNamespaces()) this.#removeAll(groupIndex, namespace)
+    chunk.visit(
+      (key, namespace) => {
+        const mapKey = mapKeyOf(decodeKey(chunk.bytes, key.start, key.end))
+        this.#removeLoaded(groupIndex, namespace as number, mapKey)
+      },
+      (keyRange, namespace, value) => {
+        const key = decodeKey(chunk.bytes, keyRange.start, keyRange.end)
+        this.#removeLoaded(groupIndex, namespace as number, mapKeyOf(key))
+        const pane = this.#paneOrNew(namespace as number, restoredStamp)
+        const hash = murmur3(chunk.bytes, keyRange.start, keyRange.end)
+        const { serializer } = this.changes.options.subject
+        const entry = new Entry(key, hash, pane, serializer.decode(chunk.bytes, value.start, value.end))
+        entry.stamp = restoredStamp
+        this.#add(pane, groupIndex, mapKeyOf(key), entry)
+      },
+    )
+  }
+
+  #insert(namespace: number, value: A): void {
+    const { key, hash, groupIndex, mapKey } = this.#currentKey
+    const pane = this.#paneOrNew(namespace, this.#version.stamp)
+    const entry = new Entry(ownedKey(key), hash, pane, value)
+    this.changes.created(entry, groupIndex)
+    this.#add(pane, groupIndex, typeof key === 'string' ? (entry.key as string) : mapKey, entry)
+  }
+
+  #add(pane: Pane, groupIndex: number, mapKey: MapKey, entry: Entry): void {
+    pane.spreadWhereLarge(this.changes.groupIndexOf)
+    pane.add(groupIndex, mapKey, entry)
+    this.#sizes[groupIndex] = this.sizeOf(groupIndex) + 1
+    this.#index?.add(groupIndex, mapKey, pane.namespace)
+  }
+
+  #pane(namespace: number): Pane | undefined {
+    if (this.#last.namespace === namespace) return this.#last
+    const pane = this.#panes.get(namespace)
+    if (pane !== undefined) this.#last = pane
+    return pane
+  }
+
+  #paneOrNew(namespace: number, createdAt: number): Pane {
+    const existing = this.#pane(namespace)
+    if (existing !== undefined) return existing
+    const pane = new Pane(namespace, createdAt)
+    this.#panes.set(namespace, pane)
+    this.#queue.add(namespace)
+    this.#last = pane
+    return pane
+  }
+
+  #forget(pane: Pane): void {
+    this.#panes.delete(pane.namespace)
+    if (this.#last === pane) this.#last = noPane
+  }
+
+  #removeLoaded(groupIndex: number, namespace: number, mapKey: MapKey): void {
+    const pane = this.#panes.get(namespace)
+    if (pane?.find(groupIndex, mapKey) === undefined) return
+    pane.remove(groupIndex, mapKey)
+    this.#sizes[groupIndex] = this.sizeOf(groupIndex) - 1
+    this.#index?.remove(groupIndex, mapKey, namespace)
+    if (pane.size === 0) this.#forget(pane)
+  }
+
+  #removeAll(groupIndex: number, namespace: number): void {
+    this.#panes.get(namespace)?.forEach((entry) => {
+      if (this.changes.groupIndexOf(entry) === groupIndex) {
+        this.#removeLoaded(groupIndex, namespace, mapKeyOf(entry.key))
+      }
+    })
+  }
+
+  #clear(groupIndex: number): void {
+    if (this.sizeOf(groupIndex) === 0) return
+    for (const namespace of [...this.#panes.keys()]) this.#removeAll(groupIndex, namespace)
   }
 }
 
@@ -63,16 +237,42 @@ export class PaneState<A> {
  * visited, added ones may be. Whoever removes entries as it goes looks at `lowestNamespace` again afterwards.
  */
 export class PaneCursor<A> {
+  readonly #entries: IterableIterator<Entry> | undefined
+  readonly #changes: EntryChanges
+  readonly #currentKey: CurrentKey
+  #entry: Entry | undefined
+
+  constructor(entries: IterableIterator<Entry> | undefined, changes: EntryChanges, currentKey: CurrentKey) {
+    this.#entries = entries
+    this.#changes = changes
+    this.#currentKey = currentKey
+  }
+
   /** Goes to the next entry and makes its key the backend's current key; false: at the end. */
   next(): boolean {
-    return unwritten()
+    const result = this.#entries?.next()
+    if (result === undefined || result.done === true) {
+      this.#entry = undefined
+      return false
+    }
+    this.#entry = result.value
+    this.#currentKey.set(result.value.key, result.value.hash)
+    return true
   }
 
   get key(): Key {
-    return unwritten()
+    return this.#current().key
   }
 
+  /** To be read before its entry is removed; may be changed in place only if `set` follows, or the pane goes. */
   get value(): A {
-    return unwritten()
+    const entry = this.#current()
+    this.#changes.beforeHandOut(entry, this.#changes.groupIndexOf(entry))
+    return entry.value as A
+  }
+
+  #current(): Entry {
+    if (this.#entry === undefined) throw new Error('A cursor that is at no entry.')
+    return this.#entry
   }
 }

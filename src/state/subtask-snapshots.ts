@@ -3,11 +3,16 @@
  * manifest). `begin` must be called in the same turn as the operators' synchronous snapshots.
  */
 import type { AttemptId, JobId, VertexId } from '../common/ids.ts'
-import type { BlobReference, BlobStore } from './blob-store.ts'
+import { keyGroupRange } from '../common/key-groups.ts'
+import type { BlobStore } from './blob-store.ts'
 import type { CheckpointBarrier } from './checkpoint-record.ts'
 import type { KeyedSnapshot } from './keyed-snapshot.ts'
 import type { OperatorStateSnapshot } from './operator-state-backend.ts'
+import { fullPiecesDueOf } from './piece-chains.ts'
 import type { PendingList, SubtaskManifest } from './subtask-manifest.ts'
+import { SubtaskSnapshot } from './subtask-snapshot.ts'
+
+export { SubtaskSnapshot, type SubtaskSnapshotResult } from './subtask-snapshot.ts'
 
 export interface SubtaskSnapshotsOptions {
   readonly blobStore: BlobStore
@@ -29,56 +34,53 @@ export interface OperatorPart {
   readonly watermark: number
 }
 
-const unwritten = (): never => {
-  throw new Error('unwritten')
+export interface OperatorWithPart {
+  readonly uid: string
+  readonly snapshot: OperatorPart
 }
 
 /** The snapshots of one subtask, one after another; keeps the manifests that may be a base (R1). */
 export class SubtaskSnapshots {
-  readonly options: SubtaskSnapshotsOptions
+  readonly #options: SubtaskSnapshotsOptions
+  /** Manifests that were written out and not aborted, by checkpoint. */
+  readonly #manifests = new Map<number, SubtaskManifest>()
+  #open: SubtaskSnapshot | undefined
 
   constructor(options: SubtaskSnapshotsOptions) {
-    this.options = options
+    this.#options = options
+    const { baseManifest } = options
+    if (baseManifest !== undefined) this.#manifests.set(baseManifest.checkpointId, baseManifest)
   }
 
   /** Cancels an unfinished older one (R2). */
-  begin(
-    _barrier: CheckpointBarrier,
-    _operators: readonly { readonly uid: string; readonly snapshot: OperatorPart }[],
-  ): SubtaskSnapshot {
-    return unwritten()
+  begin(barrier: CheckpointBarrier, operators: readonly OperatorWithPart[]): SubtaskSnapshot {
+    this.#open?.cancel()
+    for (const id of this.#manifests.keys()) if (id < barrier.base) this.#manifests.delete(id)
+    // R1: lacking the own manifest of the base, everything is written. Base 0 has none.
+    const base = this.#manifests.get(barrier.base)
+    const { subtaskIndex, parallelism, maxParallelism } = this.#options
+    const keyGroups = keyGroupRange(subtaskIndex, parallelism, maxParallelism)
+    for (const { uid, snapshot } of operators) {
+      const operator = base?.operators.find((candidate) => candidate.uid === uid)
+      snapshot.keyed?.plan({
+        base: base?.checkpointId ?? 0,
+        fullKeyGroups: fullPiecesDueOf(operator, keyGroups.to - keyGroups.from),
+      })
+    }
+    this.#open = new SubtaskSnapshot(this.#options, { barrier, base, operators }, (manifest) => {
+      this.#manifests.set(manifest.checkpointId, manifest)
+    })
+    return this.#open
   }
 
   /** Losing this call loses nothing (R1). */
-  checkpointCompleted(_checkpointId: number): void {
-    unwritten()
+  checkpointCompleted(checkpointId: number): void {
+    for (const id of this.#manifests.keys()) if (id < checkpointId) this.#manifests.delete(id)
   }
 
   /** Cancels that snapshot where it still runs. Losing this call loses nothing (R1). */
-  checkpointAborted(_checkpointId: number): void {
-    unwritten()
-  }
-}
-
-export class SubtaskSnapshot {
-  /** Drains one slice of about `maxEntries`; true: drained, `finish` may be called. Full blobs are put as they fill. */
-  step(_maxEntries: number): boolean {
-    return unwritten()
-  }
-
-  /**
-   * Resolves when blobs and manifest are durable: now the subtask may ack.
-   * @throws MillraceError MR_STORAGE and the like: the subtask declines
-   */
-  finish(): Promise<{
-    readonly manifest: BlobReference
-    readonly writtenBytes: number
-    readonly hasCommittables: boolean
-  }> {
-    return unwritten()
-  }
-
-  cancel(): void {
-    unwritten()
+  checkpointAborted(checkpointId: number): void {
+    if (this.#open?.barrier.id === checkpointId) this.#open.cancel()
+    this.#manifests.delete(checkpointId)
   }
 }

@@ -1,0 +1,207 @@
+import { keyGroupOf } from '../common/key-groups.ts'
+import type { ByteTable } from './byte-table.ts'
+import { ChunkWriter } from './chunk-writer.ts'
+import { orderByHash } from './hash-order.ts'
+import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
+
+/** Entries of which the columns are copied together. */
+const pageEntries = 512
+/** Looking at entries, against writing them. */
+const lookedAtPerCost = 16
+const groupCost = 4
+
+/** The copy of the synchronous part (R6): it does not change under the drain. */
+interface Copy {
+  readonly stamps: Int32Array
+  /** Only pages that are written are filled. */
+  readonly columns: Float64Array
+}
+
+/** Entries that are written, by key group. */
+interface Selection {
+  /** Where each key group begins in `order`; one more at the end. */
+  readonly starts: Uint32Array
+  readonly order: Uint32Array
+  /** How many of each key group are in place. */
+  readonly placed: Uint32Array
+}
+
+interface OpenPiece {
+  readonly first: number
+  readonly count: number
+  readonly order: ArrayLike<number>
+  readonly isEmpty: boolean
+  position: number
+}
+
+/** A byte table at a barrier. Key bytes and hashes are read from the table: they stay while this drains. */
+export class ByteTableSnapshot implements TableSnapshot {
+  readonly #table: ByteTable
+  readonly #id: number
+  readonly #emit: PieceSink
+  readonly #used: number
+  readonly #isFull: Uint8Array
+  readonly #counts: Uint32Array
+  readonly #writer: ChunkWriter
+  #base = 0
+  #copy: Copy | undefined
+  /** Entries below are counted or, with a selection, placed. */
+  #nextEntry = 0
+  #selection: Selection | undefined
+  #nextGroup = 0
+  #open: OpenPiece | undefined
+
+  constructor(table: ByteTable, id: number, emit: PieceSink) {
+    this.#table = table
+    this.#id = id
+    this.#emit = emit
+    this.#used = table.used
+    this.#isFull = new Uint8Array(table.logs.length).fill(1)
+    this.#counts = new Uint32Array(table.logs.length)
+    this.#writer = new ChunkWriter(table.subject)
+  }
+
+  get isDone(): boolean {
+    return this.#nextGroup === this.#isFull.length
+  }
+
+  plan(base: number, fullKeyGroups: ReadonlySet<number>): void {
+    const { logs, options } = this.#table
+    // Without a copy nothing was changed since the barrier; with one, it was made for full pieces.
+    const isLate = this.#copy !== undefined
+    if (!isLate) this.#base = base
+    const averageSize = this.#table.size / logs.length
+    logs.forEach((log, groupIndex) => {
+      log.barrier(base, this.#id, averageSize)
+      const isWanted = base === 0 || isLate || fullKeyGroups.has(groupIndex + options.keyGroups.from)
+      this.#isFull[groupIndex] = isWanted || !log.reachesBackTo(base) ? 1 : 0
+    })
+    this.copy()
+  }
+
+  /** Before the first change after the barrier. */
+  copy(): void {
+    if (this.#copy !== undefined) return
+    const { layout, columns } = this.#table
+    const stamps = this.#table.stamps.slice(0, this.#used)
+    const target = new Float64Array(this.#used * layout.width)
+    const copiesAll = this.#isFull.includes(1)
+    for (let first = 0; first < this.#used; first += pageEntries) {
+      const end = Math.min(first + pageEntries, this.#used)
+      if (!copiesAll && !this.#hasChange(stamps, first, end)) continue
+      target.set(columns.subarray(first * layout.width, end * layout.width), first * layout.width)
+    }
+    this.#copy = { stamps, columns: target }
+  }
+
+  step(budget: number): number {
+    this.copy()
+    let cost = 0
+    while (cost < budget && !this.isDone) {
+      if (this.#selection === undefined || this.#nextEntry < this.#used) cost += this.#select(budget - cost)
+      else cost += this.#writeSome(this.#selection, budget - cost)
+    }
+    return cost
+  }
+
+  end(): void {
+    this.#nextGroup = this.#isFull.length
+    this.#copy = { stamps: new Int32Array(0), columns: new Float64Array(0) }
+    this.#selection = undefined
+    this.#open = undefined
+    this.#table.ended(this)
+  }
+
+  #hasChange(stamps: Int32Array, first: number, end: number): boolean {
+    for (let entry = first; entry < end; entry++) {
+      const stamp = Math.abs(stamps[entry] as number)
+      if (stamp > this.#base && stamp <= this.#id) return true
+    }
+    return false
+  }
+
+  /** A counting sort by key group: first all are counted, then all are placed. */
+  #select(budget: number): number {
+    const start = this.#nextEntry
+    const end = Math.min(this.#used, start + Math.ceil(budget) * lookedAtPerCost)
+    const { hashes, options } = this.#table
+    const { from } = options.keyGroups
+    const stamps = (this.#copy as Copy).stamps
+    const selection = this.#selection
+    for (let entry = start; entry < end; entry++) {
+      const stamp = Math.abs(stamps[entry] as number)
+      if (stamp > this.#id) continue
+      const groupIndex = keyGroupOf(hashes[entry] as number, options.maxParallelism) - from
+      if (this.#isFull[groupIndex] === 0 && stamp <= this.#base) continue
+      if (selection === undefined) this.#counts[groupIndex] = (this.#counts[groupIndex] as number) + 1
+      else place(selection, groupIndex, entry)
+    }
+    this.#nextEntry = end
+    if (end === this.#used && selection === undefined) {
+      this.#selection = emptySelection(this.#counts)
+      this.#nextEntry = 0
+    }
+    return Math.max(1, (end - start) / lookedAtPerCost)
+  }
+
+  #writeSome(selection: Selection, budget: number): number {
+    this.#open ??= this.#begin(selection, this.#nextGroup)
+    const piece = this.#open
+    const { keys, keyOffsets, keyLengths, layout } = this.#table
+    const { columns } = this.#copy as Copy
+    const start = piece.position
+    const end = Math.min(piece.count, start + Math.max(1, Math.ceil(budget)))
+    for (let index = start; index < end; index++) {
+      const entry = selection.order[piece.first + (piece.order[index] as number)] as number
+      const offset = keyOffsets[entry] as number
+      this.#writer.keyBytes(keys, offset, offset + (keyLengths[entry] as number))
+      this.#writer.value(layout.read(columns, entry * layout.width))
+    }
+    piece.position = end
+    if (end === piece.count) this.#finish(piece)
+    return end - start + groupCost
+  }
+
+  #begin(selection: Selection, groupIndex: number): OpenPiece {
+    const { hashes, logs } = this.#table
+    const first = selection.starts[groupIndex] as number
+    const count = (selection.starts[groupIndex + 1] as number) - first
+    const isFull = this.#isFull[groupIndex] === 1
+    const versions = isFull ? [] : (logs[groupIndex]?.between(this.#base, this.#id) ?? [])
+    const removed = versions.flatMap((version) => version.removed)
+    const counts = { dropped: 0, removed: removed.length, entries: count }
+    this.#writer.begin(this.#keyGroup(groupIndex), isFull ? 'full' : 'delta', counts)
+    for (const { key } of removed) this.#writer.key(key)
+    const order = orderByHash(count, (index) => hashes[selection.order[first + index] as number] as number)
+    return { first, count, order, isEmpty: count + removed.length === 0, position: 0 }
+  }
+
+  #finish({ isEmpty }: OpenPiece): void {
+    const groupIndex = this.#nextGroup
+    const kind = this.#isFull[groupIndex] === 1 ? 'full' : 'delta'
+    const bytes = isEmpty ? Buffer.alloc(0) : this.#writer.finish()
+    const { stateName } = this.#table.subject
+    if (!isEmpty || kind === 'full') this.#emit({ stateName, keyGroup: this.#keyGroup(groupIndex), kind, bytes })
+    this.#open = undefined
+    this.#nextGroup = groupIndex + 1
+    if (this.isDone) this.end()
+  }
+
+  #keyGroup(groupIndex: number): number {
+    return groupIndex + this.#table.options.keyGroups.from
+  }
+}
+
+function emptySelection(counts: Uint32Array): Selection {
+  const starts = new Uint32Array(counts.length + 1)
+  for (let index = 0; index < counts.length; index++) {
+    starts[index + 1] = (starts[index] as number) + (counts[index] as number)
+  }
+  return { starts, order: new Uint32Array(starts.at(-1) ?? 0), placed: new Uint32Array(counts.length) }
+}
+
+function place({ starts, order, placed }: Selection, groupIndex: number, entry: number): void {
+  const position = placed[groupIndex] as number
+  order[(starts[groupIndex] as number) + position] = entry
+  placed[groupIndex] = position + 1
+}

@@ -1,0 +1,145 @@
+import type { Key } from '../api/functions.ts'
+import { decodeKey, type MapKey, mapKeyOf } from '../common/key.ts'
+import { murmur3 } from '../common/murmur3.ts'
+import type { ByteRange, Chunk } from './chunk-reader.ts'
+import { type CurrentKey, ownedKey } from './current-key.ts'
+import { Entry } from './entry.ts'
+import { EntryChanges, type EntrySource } from './entry-changes.ts'
+import type { StateTable } from './state-table.ts'
+import { restoredStamp } from './state-version.ts'
+import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
+import type { TableOptions } from './value-table.ts'
+
+type EntriesOfKey = Map<MapKey, Entry>
+
+interface KeyGroupEntries {
+  readonly keys: Map<MapKey, EntriesOfKey>
+  entries: number
+}
+
+/** A map a key: each of its entries is an entry of the table, so that a checkpoint writes only those that changed. */
+export class MapEntryTable implements EntrySource, StateTable {
+  readonly changes: EntryChanges
+  readonly currentKey: CurrentKey
+  readonly #groups: readonly KeyGroupEntries[]
+
+  constructor(options: TableOptions) {
+    this.changes = new EntryChanges({ ...options, source: this })
+    this.currentKey = options.currentKey
+    this.#groups = this.changes.logs.map(() => ({ keys: new Map(), entries: 0 }))
+  }
+
+  /** The current key's map; undefined: it is empty. Removing entries while iterating is allowed. */
+  all(): EntriesOfKey | undefined {
+    return this.#group().keys.get(this.currentKey.mapKey)
+  }
+
+  find(userKey: Key): Entry | undefined {
+    return this.all()?.get(mapKeyOf(userKey))
+  }
+
+  put(userKey: Key, value: unknown): void {
+    const { key, hash, groupIndex, mapKey } = this.currentKey
+    const group = this.#group()
+    let entries = group.keys.get(mapKey)
+    const existing = entries?.get(mapKeyOf(userKey))
+    if (existing !== undefined) {
+      this.changes.beforeChange(existing, groupIndex)
+      existing.value = value
+      return
+    }
+    if (entries === undefined) {
+      entries = new Map()
+      group.keys.set(typeof key === 'string' ? (ownedKey(key) as string) : mapKey, entries)
+    }
+    const entry = new Entry(ownedKey(key), hash, ownedKey(userKey), value)
+    this.changes.created(entry, groupIndex)
+    entries.set(mapKeyOf(entry.place as Key), entry)
+    group.entries++
+  }
+
+  remove(userKey: Key): void {
+    const { groupIndex, mapKey } = this.currentKey
+    const entries = this.all()
+    const entry = entries?.get(mapKeyOf(userKey))
+    if (entries === undefined || entry === undefined) return
+    entries.delete(mapKeyOf(userKey))
+    const group = this.#group()
+    if (entries.size === 0) group.keys.delete(mapKey)
+    group.entries--
+    this.changes.removed(entry, groupIndex)
+  }
+
+  /** All entries of the current key. */
+  clear(): void {
+    const { groupIndex, mapKey } = this.currentKey
+    const entries = this.all()
+    if (entries === undefined) return
+    const group = this.#group()
+    group.keys.delete(mapKey)
+    group.entries -= entries.size
+    for (const entry of entries.values()) this.changes.removed(entry, groupIndex)
+    entries.clear()
+  }
+
+  sizeOf(groupIndex: number): number {
+    return this.#groups[groupIndex]?.entries ?? 0
+  }
+
+  scan(): (groupIndex: number, target: Entry[]) => void {
+    return (groupIndex, target) => {
+      this.#groups[groupIndex]?.keys.forEach((entries) => {
+        for (const entry of entries.values()) target.push(entry)
+      })
+    }
+  }
+
+  snapshot(id: number, emit: PieceSink): TableSnapshot {
+    return this.changes.snapshot(id, emit)
+  }
+
+  release(): void {
+    // Nothing is off the heap.
+  }
+
+  load(chunk: Chunk, groupIndex: number): void {
+    const group = this.#groups[groupIndex]
+    if (group === undefined) return
+    if (chunk.pieceKind === 'full') group.keys.clear()
+    chunk.visit(
+      (key, userKey) => {
+        const mapKey = mapKeyOf(keyOf(chunk, key))
+        const entries = group.keys.get(mapKey)
+        entries?.delete(mapKeyOf(keyOf(chunk, userKey as ByteRange)))
+        if (entries?.size === 0) group.keys.delete(mapKey)
+      },
+      (key, userKey, value) => this.#loadEntry(chunk, group, [key, userKey as ByteRange, value]),
+    )
+    group.entries = 0
+    for (const entries of group.keys.values()) group.entries += entries.size
+  }
+
+  #loadEntry(chunk: Chunk, group: KeyGroupEntries, [keyRange, userKeyRange, value]: [ByteRange, ByteRange, ByteRange]) {
+    const { serializer } = this.changes.options.subject
+    const key = keyOf(chunk, keyRange)
+    const mapKey = mapKeyOf(key)
+    const userKey = keyOf(chunk, userKeyRange)
+    const hash = murmur3(chunk.bytes, keyRange.start, keyRange.end)
+    const entry = new Entry(key, hash, userKey, serializer.decode(chunk.bytes, value.start, value.end))
+    entry.stamp = restoredStamp
+    let entries = group.keys.get(mapKey)
+    if (entries === undefined) {
+      entries = new Map()
+      group.keys.set(mapKey, entries)
+    }
+    entries.set(mapKeyOf(userKey), entry)
+  }
+
+  #group(): KeyGroupEntries {
+    return this.#groups[this.currentKey.groupIndex] as KeyGroupEntries
+  }
+}
+
+function keyOf(chunk: Chunk, { start, end }: ByteRange): Key {
+  return decodeKey(chunk.bytes, start, end)
+}

@@ -1,0 +1,67 @@
+import type { OperatorManifest, PieceReference, SubtaskManifest } from './subtask-manifest.ts'
+
+/** A key group with more pieces gets a full one (R5). */
+const maxPieces = 16
+/** At most this part of a state's key groups gets a full piece in one checkpoint (R5). */
+const fullPart = 1 / 8
+
+type Lengths = Pick<PieceReference, 'keyGroup' | 'length'>
+
+/**
+ * R5: the key groups of a state that are due for a full piece, the longest tails first: deltas together larger than the
+ * first piece, or too many pieces. `keyGroups`: how many the subtask has.
+ */
+export function fullPiecesDue(pieces: readonly Lengths[], keyGroups: number): ReadonlySet<number> {
+  const chains = new Map<number, { readonly first: number; deltas: number; pieces: number }>()
+  for (const { keyGroup, length } of pieces) {
+    const chain = chains.get(keyGroup)
+    if (chain === undefined) {
+      chains.set(keyGroup, { first: length, deltas: 0, pieces: 1 })
+      continue
+    }
+    chain.deltas += length
+    chain.pieces++
+  }
+  const due = [...chains].filter(([, chain]) => chain.deltas > chain.first || chain.pieces >= maxPieces)
+  const limit = Math.max(1, Math.floor(keyGroups * fullPart))
+  due.sort(([, left], [, right]) => excess(right) - excess(left))
+  return new Set(due.slice(0, limit).map(([keyGroup]) => keyGroup))
+}
+
+function excess({ first, deltas, pieces }: { first: number; deltas: number; pieces: number }): number {
+  return Math.max((deltas + 1) / (first + 1), pieces / maxPieces)
+}
+
+/** By state name. */
+export function fullPiecesDueOf(
+  operator: OperatorManifest | undefined,
+  keyGroups: number,
+): ReadonlyMap<string, ReadonlySet<number>> {
+  return new Map(operator?.keyedStates.map(({ name, pieces }) => [name, fullPiecesDue(pieces, keyGroups)]))
+}
+
+/** Blobs of which less than half is used: their live pieces are written again (R5). By index. */
+export function sparseBlobs(manifest: Pick<SubtaskManifest, 'blobs' | 'operators'>): ReadonlySet<number> {
+  const live = manifest.blobs.map(() => 0)
+  for (const { keyedStates } of manifest.operators) {
+    for (const { pieces } of keyedStates) {
+      for (const { blob, length } of pieces) live[blob] = (live[blob] ?? 0) + length
+    }
+  }
+  const sparse = new Set<number>()
+  manifest.blobs.forEach(({ length }, index) => {
+    const used = live[index] ?? 0
+    if (used > 0 && used * 2 < length) sparse.add(index)
+  })
+  return sparse
+}
+
+/** What is wrong with a manifest that says it builds on `base`: older blobs that are not the base's (R1); undefined: nothing. */
+export function baseViolation(manifest: SubtaskManifest, base: SubtaskManifest | undefined): string | undefined {
+  const own = `${manifest.jobId}/${manifest.attemptId}/chk-${manifest.checkpointId}/`
+  const known = new Set(base?.blobs.map(({ name }) => name))
+  const foreign = manifest.blobs.find(({ name }) => !name.startsWith(own) && !known.has(name))
+  return foreign === undefined
+    ? undefined
+    : `The manifest of subtask ${manifest.subtaskIndex} names ${foreign.name}, which checkpoint ${manifest.base} does not.`
+}

@@ -1,0 +1,10 @@
+import type { PieceKind } from './chunk-layout.ts'
+
+/** What a snapshot wrote for one state and key group: a chunk (docs/chunk-format.md). */
+export interface StatePiece {
+  readonly stateName: string
+  readonly keyGroup: number
+  readonly kind: PieceKind
+  /** Empty for a full piece of an empty key group: older pieces are dropped and nothing takes their place. */
+  readonly bytes: Buffer
+}

@@ -1,0 +1,12 @@
+import type { Chunk } from './chunk-reader.ts'
+import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
+
+/** The table of one state: entries in Maps, by value, pane or map key, or columns off the heap. */
+export interface StateTable {
+  /** At a barrier; an older one that still drains ends (R2). */
+  snapshot(id: number, emit: PieceSink): TableSnapshot
+  /** Applies a piece at a restore; in the order of the manifest. */
+  load(chunk: Chunk, groupIndex: number): void
+  /** The attempt ends: managed memory is the slot's again. */
+  release(): void
+}
