@@ -66,7 +66,8 @@ export class Chunk {
 
   /** Tombstones, then entries. */
   visit(removed: RemovedVisitor, entry: EntryVisitor): void {
-    this.#position = this.#bodyStart + this.#checkedCount(this.#dropped, 8) * 8
+    this.#position = this.#bodyStart
+    this.#position += this.#checkedCount(this.#dropped, 8) * 8
     for (let index = 0; index < this.#removed; index++) removed(this.#key(), this.#place())
     for (let index = 0; index < this.entries; index++) entry(this.#key(), this.#place(), this.#value())
     if (this.#position !== this.#end) throw this.#damaged('it holds more than it says')
