@@ -1,6 +1,6 @@
 import type { Key } from '../api/functions.ts'
 import { MillraceError } from '../common/errors.ts'
-import { attemptId, jobId, vertexId } from '../common/ids.ts'
+import { type AttemptId, attemptId, jobId, vertexId } from '../common/ids.ts'
 import { type KeyGroupRange, keyGroupRange } from '../common/key-groups.ts'
 import { noWatermark } from '../common/timestamps.ts'
 import { isKeyed, type OperatorSpec } from '../graph/operator-spec.ts'
@@ -44,6 +44,7 @@ export interface HarnessStart {
   readonly parallelism: number
   readonly maxParallelism: number
   readonly keyGroups: KeyGroupRange
+  readonly attemptId: AttemptId
   readonly storage: HarnessStorage
   readonly keyedState: KeyedStateBackend | undefined
   readonly operatorState: OperatorStateBackend
@@ -65,8 +66,8 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
       `an operator of kind ${spec.kind} is on a keyed stream: give a keySelector`,
     )
   }
-  const storage: HarnessStorage = restored[0]?.storage ?? { blobStore: new MemoryBlobStore(), attempts: 0 }
-  storage.attempts++
+  const storage = await commonStorage(restored)
+  const attempt = attemptId(`attempt-${subtaskIndex}-${++storage.attempts}`)
   const keyGroups = keyGroupRange(subtaskIndex, parallelism, maxParallelism)
   const keyedState = isKeyed(spec)
     ? new KeyedStateBackend({
@@ -109,7 +110,7 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
     blobStore: storage.blobStore,
     jobId: jobId('0'.repeat(32)),
     vertexId: vertexId('0'.repeat(32)),
-    attemptId: attemptId(`attempt-${storage.attempts}`),
+    attemptId: attempt,
     baseManifest: ownManifestIsBase
       ? manifests.find((manifest) => manifest.subtaskIndex === subtaskIndex)?.manifest
       : undefined,
@@ -120,6 +121,7 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
     spec,
     keySelector: keySelector as ((value: unknown) => Key) | undefined,
     keyGroups,
+    attemptId: attempt,
     storage,
     keyedState,
     operatorState,
@@ -127,4 +129,17 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
     checkpointId,
     base: ownManifestIsBase ? checkpointId : 0,
   }
+}
+
+/** Subtasks that started empty wrote into storages of their own: what is restored together is brought together. */
+async function commonStorage(restored: readonly HarnessSnapshot[]): Promise<HarnessStorage> {
+  const common = restored[0]?.storage ?? { blobStore: new MemoryBlobStore(), attempts: 0 }
+  for (const { storage } of restored) {
+    if (storage === common) continue
+    common.attempts = Math.max(common.attempts, storage.attempts)
+    for (const name of await storage.blobStore.list('')) {
+      await common.blobStore.put(name, await storage.blobStore.get(name))
+    }
+  }
+  return common
 }

@@ -199,7 +199,7 @@ export class OperatorHarness<In = unknown, Out = unknown> {
     return createOperator(start.spec, {
       operatorName: harnessOperator,
       operatorUid: harnessOperator,
-      attemptId: `attempt-${start.storage.attempts}`,
+      attemptId: start.attemptId,
       subtaskIndex: start.subtaskIndex,
       parallelism: start.parallelism,
       maxParallelism: start.maxParallelism,

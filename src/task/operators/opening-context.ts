@@ -45,6 +45,7 @@ export class OpeningContext implements RuntimeContext {
 
   protected assertOpening(stateName: string): void {
     if (!this.#open) throw new Error(`state "${stateName}" was asked for outside of open()`)
+    if (stateName.startsWith('$')) throw new Error(`state "${stateName}": names that begin with $ are the engine's own`)
   }
 }
 
