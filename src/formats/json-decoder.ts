@@ -20,7 +20,7 @@ const maxLayouts = 4
  * steps, each for what the one before is not certain of: scanners of learned layouts, the scanner of any order, and
  * (in the decoder) JSON.parse, which also explains what is wrong.
  */
-class RecordScanner {
+export class RecordScanner {
   readonly #type: RecordType<unknown>
   readonly #scope: Readonly<Record<string, unknown>>
   readonly #anyOrder: Scan
@@ -44,7 +44,7 @@ class RecordScanner {
     this.#anyOrder = compile('json-any-order', this.#scope, anyOrderScannerText(type))
   }
 
-  /** `bytes[start, end)` begins and ends with no white space that could be left off. */
+  /** `bytes[start, end)` ends with no white space. */
   scan(bytes: SlicedBuffer, view: DataView, start: number, end: number): unknown {
     if (end <= start || bytes[end - 1] !== closingBrace) return undefined
     for (const layout of this.#layouts) {

@@ -50,14 +50,13 @@ function numberText(kind: 'int32' | 'long' | 'double'): string {
   const other = `{v=numberAt(b,s,end);if(v!==v)${fail};p=cursor.position}`
   const fraction = `if(c===46){const f=++p;while(p-f+n<15&&(c=b[p])>=48&&c<=57){v=v*10+c-48;p++}
 const k=p-f;c=b[p];if(k===0||c>=48&&c<=57||c===101||c===69)${other}else v=neg?-(v/powers[k]):v/powers[k]}else`
-  // −0 is 0 in an integer.
-  const sign = kind === 'double' ? 'v=neg?-v:v' : 'v=neg?0-v:v'
+  // Integers: what ends the check makes −0 to 0.
   const odd = kind === 'double' ? 'c===101||c===69||c>=48&&c<=57' : 'c===46||c===101||c===69||c>=48&&c<=57'
   const check = { int32: `if((v|0)!==v)${fail};v=v|0;`, long: `if(!Number.isSafeInteger(v))${fail};v+=0;`, double: '' }
   return `{const s=p;let neg=false;if(b[p]===45){neg=true;p++}const q=p;let n=0,h=0;
 while(n<9&&(c=b[p])>=48&&c<=57){h=h*10+c-48|0;n++;p++}v=h;
 if(n===9){let l=0,m=1;while(n<15&&(c=b[p])>=48&&c<=57){l=l*10+c-48|0;m=m*10|0;n++;p++}v=h*m+l}
-c=b[p];if(n===0||n>1&&b[q]===48)${fail};${kind === 'double' ? fraction : ''} if(${odd})${other}else ${sign}}${check[kind]}`
+c=b[p];if(n===0||n>1&&b[q]===48)${fail};${kind === 'double' ? fraction : ''} if(${odd})${other}else v=neg?-v:v}${check[kind]}`
 }
 
 /** Powers of ten that a double holds exactly, for the text of numbers. */
@@ -87,7 +86,15 @@ function valueText(type: DeclaredType<unknown>, nested: string): string {
 const readText = (field: RecordField, index: number) =>
   `{let v;${valueText(field.type, `nested[${index}]`)}v${index}=v}`
 
-const header = (type: RecordType<unknown>) => `let c=0;${type.fields.map((_, index) => `let v${index};`).join('')}`
+/** A function of more slots than this is too long for V8 to optimise: then its parts are functions of their own. */
+const maxSlotsInline = 24
+const slotsAPart = 12
+
+const valuesText = (type: RecordType<unknown>) => type.fields.map((_, index) => `let v${index};`).join('')
+
+/** A part: it leaves its values in variables around it and returns the new position, or undefined as all scanners do. */
+const partText = (name: string, body: string) => `function ${name}(b,dv,p,end){let c=0;${body}return p}`
+const callText = (name: string) => `p=${name}(b,dv,p,end);if(p===undefined)${fail};`
 
 const objectText = (type: RecordType<unknown>) =>
   `{${type.fields.map((field, index) => `${quoted(field.name)}:v${index}`).join(',')}}`
@@ -101,20 +108,27 @@ export function layoutScannerText(type: RecordType<unknown>, layout: JsonLayout)
   const texts: string[] = []
   const missing = new Set(type.fields)
   for (const { before, name, isString } of layout.values) {
-    texts.push(`if(!(${isLiteral(before)}))${fail};p+=${before.length};`)
+    const step = `if(!(${isLiteral(before)}))${fail};p+=${before.length};`
     const index = indexes.get(name)
     const field = index === undefined ? undefined : type.fields[index]
-    if (index === undefined || field === undefined) texts.push(skipText(isString))
-    else if (missing.delete(field)) texts.push(readText(field, index))
+    if (index === undefined || field === undefined) texts.push(step + skipText(isString))
+    else if (missing.delete(field)) texts.push(step + readText(field, index))
     else return undefined
   }
   for (const field of missing) {
     if (field.type.kind !== 'nullable') return undefined
     texts.push(`v${indexes.get(field.name)}=null;`)
   }
-  return `return function scan(b,dv,p,end){${header(type)}
-${texts.join('\n')}
-if(end-p!==${layout.after.length}||!(${isLiteral(layout.after)}))${fail};return ${objectText(type)}}`
+  const end = `if(end-p!==${layout.after.length}||!(${isLiteral(layout.after)}))${fail};return ${objectText(type)}`
+  if (layout.values.length <= maxSlotsInline) {
+    return `return function scan(b,dv,p,end){let c=0;${valuesText(type)}${texts.join('\n')}${end}}`
+  }
+  const parts: string[] = []
+  for (let from = 0; from < texts.length; from += slotsAPart) {
+    parts.push(partText(`part${parts.length}`, texts.slice(from, from + slotsAPart).join('\n')))
+  }
+  const calls = parts.map((_, index) => callText(`part${index}`))
+  return `${valuesText(type)}${parts.join('\n')}return function scan(b,dv,p,end){${calls.join('')}${end}}`
 }
 
 function skipText(isString: boolean): string {
@@ -122,7 +136,7 @@ function skipText(isString: boolean): string {
   return isString ? `if(b[p]===34){${skipStringText}}else{${any}}` : any
 }
 
-/** The scanner of any order, white space and unknown fields. */
+/** The scanner of any order, white space and unknown fields. Of a field that stands twice the last value counts. */
 export function anyOrderScannerText(type: RecordType<unknown>): string {
   const byLength = new Map<number, number[]>()
   const names = type.fields.map((field) => Buffer.from(field.name, 'utf8'))
@@ -131,13 +145,18 @@ export function anyOrderScannerText(type: RecordType<unknown>): string {
     const tests = indexes.map((index) => `if(${nameTest(names[index] as Buffer)})f=${index};`)
     return `case ${length}:${tests.join('else ')}break;`
   })
-  const reads = type.fields.map(
-    (field, index) => `case ${index}:if(s${index})${fail};s${index}=true;${readText(field, index)}break;`,
+  const wide = type.fields.length > maxSlotsInline
+  const texts = type.fields.map(readText)
+  const parts = wide ? texts.map((text, index) => partText(`part${index}`, text)) : []
+  const reads = texts.map(
+    (text, index) => `case ${index}:s${index}=true;${wide ? callText(`part${index}`) : text}break;`,
   )
   const absent = type.fields.map(
     (field, index) => `if(!s${index})${field.type.kind === 'nullable' ? `v${index}=null` : fail};`,
   )
-  return `return function scan(b,dv,p,end){${header(type)}${type.fields.map((_, index) => `let s${index}=false;`).join('')}
+  const values = valuesText(type)
+  return `${wide ? values : ''}${parts.join('\n')}
+return function scan(b,dv,p,end){let c=0;${wide ? '' : values}${type.fields.map((_, index) => `let s${index}=false;`).join('')}
 ${space}if(b[p]!==123)${fail};p++;${space}
 if(b[p]===125)p++;else for(;;){if(b[p]!==34)${fail};const k=++p;
 for(;;){if(p>=end)${fail};c=b[p];if(c===34)break;if(c===92||c<32)${fail};p++}

@@ -1,5 +1,5 @@
 import { MillraceError } from '../common/errors.ts'
-import { copyOfBytes } from './avro-primitives.ts'
+import { copyOfBytes, type SlicedBuffer } from './avro-primitives.ts'
 import type {
   ArrayType,
   DataType,
@@ -32,7 +32,7 @@ class StringType implements Format<string> {
     return this
   }
   createDecoder(): Decoder<string> {
-    return { decode: (bytes, start, end) => bytes.toString('utf8', start, end) }
+    return { decode: (bytes, start, end) => (bytes as SlicedBuffer).utf8Slice(start, end) }
   }
   createEncoder(): Encoder<string> {
     return { encode: (value) => Buffer.from(value, 'utf8') }

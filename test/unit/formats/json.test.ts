@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { type SlicedBuffer, slicedBuffer } from '../../../src/formats/avro-primitives.ts'
 import type { DeclaredType } from '../../../src/formats/data-type.ts'
 import {
   array,
@@ -14,11 +15,12 @@ import {
   record,
   string,
 } from '../../../src/formats/index.ts'
+import { RecordScanner } from '../../../src/formats/json-decoder.ts'
 import { pickDeclared } from '../../../src/formats/pick-declared.ts'
 import { anyValueOf, hostileNames, recordType } from './support/arbitrary-types.ts'
 import { randomJson } from './support/random-json.ts'
 
-const runs = Number(process.env['MILLRACE_JSON_RUNS'] ?? 20_000)
+const runs = Number(process.env['MILLRACE_JSON_RUNS'] ?? 10_000)
 
 const event = record({
   userId: string(),
@@ -77,6 +79,58 @@ for (const seed of [1, 2, 3, 4]) {
     expect(refused).toBeGreaterThan(runs / 50)
   })
 }
+
+/** A buffer and a view that refuse to be read outside of [start, end). */
+function guarded(all: Buffer, start: number, end: number): { bytes: SlicedBuffer; view: DataView } {
+  const check = (from: number, to: number) => {
+    if (from < start || to > end) throw new RangeError(`read [${from}, ${to}) outside of [${start}, ${end})`)
+  }
+  const bytes = new Proxy(all, {
+    get(target, property) {
+      if (typeof property === 'string' && /^-?\d+$/.test(property)) {
+        check(Number(property), Number(property) + 1)
+        return target[Number(property)]
+      }
+      switch (property) {
+        case 'latin1Slice':
+        case 'utf8Slice':
+        case 'subarray':
+          return (from: number, to: number) => {
+            check(from, to)
+            return slicedBuffer(target)[property](from, to)
+          }
+        case 'toString':
+          return (encoding: BufferEncoding, from: number, to: number) => {
+            check(from, to)
+            return target.toString(encoding, from, to)
+          }
+      }
+      throw new Error(`reads ${String(property)}`)
+    },
+  })
+  const inner = new DataView(all.buffer, all.byteOffset, all.length)
+  const getInt32 = (at: number, littleEndian: boolean) => {
+    check(at, at + 4)
+    return inner.getInt32(at, littleEndian)
+  }
+  return { bytes: bytes as SlicedBuffer, view: { getInt32 } as unknown as DataView }
+}
+
+test('the scanner never reads outside of the range that it is given', () => {
+  const scanner = new RecordScanner(event)
+  const next = randomJson(5)
+  let scanned = 0
+  for (let index = 0; index < runs / 2; index++) {
+    const body = Buffer.from(next().bytes.toString('latin1').trim(), 'latin1')
+    const { all, start, end } = within(body, neighbours[index % neighbours.length] as string, '"1}   ')
+    const { bytes: guardedBytes, view } = guarded(all, start, end)
+    const got = scanner.scan(guardedBytes, view, start, end)
+    if (got === undefined) continue
+    scanned++
+    assert.deepStrictEqual(got, reference(event, body))
+  }
+  expect(scanned).toBeGreaterThan(runs / 4)
+})
 
 test('records of any declared type come back from their JSON, in any order of fields, after any number of records', () => {
   const batch = recordType.chain((type) =>
@@ -152,6 +206,27 @@ test('a value of another type is an error that names the field, before and after
       expect(() => decode(text)).toThrow('not JSON: ')
     }
     expect(decode('{"userId":"u","value":1}')).toEqual({ userId: 'u', value: 1, lines: null })
+  }
+})
+
+test('records of very many fields are read, in their order and in others, also where most are not declared', () => {
+  const kinds = [string(), int32(), double(), nullable(long())] as const
+  const names = Array.from({ length: 100 }, (_, index) => `field${index}`)
+  const wide = record(Object.fromEntries(names.map((name, index) => [name, kinds[index % 4] ?? string()])))
+  const narrow = record({ field0: string(), field99: nullable(long()), more: nullable(string()) })
+  const decoders = [wide, narrow].map((type) => ({ type, decoder: json(type).createDecoder() }))
+  for (let round = 0; round < 30; round++) {
+    const order = round % 3 === 2 ? names.toReversed() : names
+    const fields = order.map((name) => {
+      const kind = Number(name.slice(5)) % 4
+      return [name, kind === 0 ? `v${round}` : kind === 3 && round % 2 === 0 ? null : round]
+    })
+    const body = Buffer.from(JSON.stringify(Object.fromEntries(fields)))
+    for (const { type, decoder } of decoders) {
+      assert.deepStrictEqual(decoder.decode(body, 0, body.length), reference(type, body))
+    }
+    const broken = Buffer.from(body.toString().replace('"field50":', '"field50":x'))
+    expect(() => decoders[0]?.decoder.decode(broken, 0, broken.length)).toThrow('not JSON')
   }
 })
 
