@@ -1,5 +1,5 @@
 import type { SourceSplit } from '../api/source.ts'
-import { type ErrorData, errorData, MillraceError } from '../common/errors.ts'
+import type { ErrorData } from '../common/errors.ts'
 import type { ExecutionGraph } from '../graph/execution-graph.ts'
 import type { JobPlan, PlanVertex } from '../graph/job-graph.ts'
 import type { CheckpointRecord, VertexRecord } from '../state/checkpoint-record.ts'
@@ -50,7 +50,7 @@ export function restoreObstacle(record: CheckpointRecord, plan: JobPlan): ErrorD
 }
 
 function incompatible(message: string): ErrorData {
-  return errorData(new MillraceError('MR_STATE_INCOMPATIBLE', message))
+  return { code: 'MR_STATE_INCOMPATIBLE', message }
 }
 
 /** What every subtask of the vertex is deployed with; undefined: nothing of it is in the checkpoint. */

@@ -1,4 +1,4 @@
-import { type ErrorData, errorData, MillraceError } from '../../common/errors.ts'
+import type { ErrorData } from '../../common/errors.ts'
 import type { AttemptId, CheckpointId } from '../../common/ids.ts'
 import type { Decision, Moment } from '../decision.ts'
 import { unchanged } from '../decision.ts'
@@ -53,12 +53,10 @@ export function afterAbort(
 
 function tooManyFailures(facts: CheckpointFacts, failures: number, reason: ErrorData): ErrorData {
   const { tolerableFailedCheckpoints } = facts.settings
-  return errorData(
-    new MillraceError(
-      'MR_CHECKPOINT_FAILURES',
-      `${failures} checkpoints in a row failed, execution.checkpointing.tolerable-failed-checkpoints is ${tolerableFailedCheckpoints}; the last: ${reason.message}`,
-    ),
-  )
+  return {
+    code: 'MR_CHECKPOINT_FAILURES',
+    message: `${failures} checkpoints in a row failed, execution.checkpointing.tolerable-failed-checkpoints is ${tolerableFailedCheckpoints}; the last: ${reason.message}`,
+  }
 }
 
 /**
@@ -107,12 +105,10 @@ export function checkpointTimedOut(
   const missing = checkpoint.parts.flatMap((part, index) => (part.type === 'expected' ? [index] : []))
   const first = facts.graph.subtasks[missing[0] ?? 0]
   const vertex = facts.plan.vertices.find((candidate) => candidate.id === first?.vertexId)
-  const reason = errorData(
-    new MillraceError(
-      'MR_CHECKPOINT_TIMEOUT',
-      `checkpoint ${id} was not complete within ${facts.settings.timeoutMs} ms: ${missing.length} of ${checkpoint.parts.length} subtasks have not acknowledged it, such as subtask ${first?.subtaskIndex} of '${vertex?.name}'`,
-    ),
-  )
+  const reason: ErrorData = {
+    code: 'MR_CHECKPOINT_TIMEOUT',
+    message: `checkpoint ${id} was not complete within ${facts.settings.timeoutMs} ms: ${missing.length} of ${checkpoint.parts.length} subtasks have not acknowledged it, such as subtask ${first?.subtaskIndex} of '${vertex?.name}'`,
+  }
   return abortCheckpoint(facts, state, { checkpoint, reason, counts: true }, now)
 }
 

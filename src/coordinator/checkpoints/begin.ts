@@ -1,4 +1,4 @@
-import { type ErrorData, errorData, MillraceError } from '../../common/errors.ts'
+import type { ErrorData } from '../../common/errors.ts'
 import { type CheckpointId, noCheckpoint } from '../../common/ids.ts'
 import type { Decision, Moment } from '../decision.ts'
 import { unchanged } from '../decision.ts'
@@ -74,10 +74,8 @@ export function checkpointBeginFailed(
 
 function missingPart(facts: CheckpointFacts, subtask: number): ErrorData {
   const place = facts.graph.subtasks[subtask]
-  return errorData(
-    new MillraceError(
-      'MR_INTERNAL',
-      `subtask ${place?.subtaskIndex} of vertex ${place?.vertexId} has finished, but no completed checkpoint says so (R12)`,
-    ),
-  )
+  return {
+    code: 'MR_INTERNAL',
+    message: `subtask ${place?.subtaskIndex} of vertex ${place?.vertexId} has finished, but no completed checkpoint says so (R12)`,
+  }
 }

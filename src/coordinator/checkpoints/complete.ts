@@ -1,5 +1,4 @@
 import type { ErrorData } from '../../common/errors.ts'
-import { errorData, MillraceError } from '../../common/errors.ts'
 import type { AttemptId, CheckpointId } from '../../common/ids.ts'
 import type { CheckpointRecord, SubtaskRecord } from '../../state/checkpoint-record.ts'
 import type { SubtaskCheckpointMetrics } from '../../task/slot-protocol.ts'
@@ -129,7 +128,7 @@ export function completionUndetermined(
   if (state.phase.type !== 'completing' || state.phase.record.id !== failure.id) return unchanged(state)
   if (now.monotonicMs - state.phase.sinceMs >= facts.settings.timeoutMs) {
     const message = `the record of checkpoint ${failure.id} could not be written for ${facts.settings.timeoutMs} ms: ${failure.error.message}`
-    return { state, effects: [{ type: 'storageLost', error: errorData(new MillraceError('MR_STORAGE', message)) }] }
+    return { state, effects: [{ type: 'storageLost', error: { code: 'MR_STORAGE', message } }] }
   }
   const timer = { type: 'completionRetry', checkpointId: failure.id } as const
   return {

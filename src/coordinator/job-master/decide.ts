@@ -1,4 +1,4 @@
-import { errorData, MillraceError } from '../../common/errors.ts'
+import type { ErrorData } from '../../common/errors.ts'
 import { checkpointTimedOut } from '../checkpoints/abort.ts'
 import { checkpointBeginFailed, checkpointBegun } from '../checkpoints/begin.ts'
 import { markedCommitted, markFailed, retryMark } from '../checkpoints/commits.ts'
@@ -98,7 +98,7 @@ function storeAnswered(state: JobMasterState, message: StoreMessage, now: Moment
       case 'checkpointBegun': {
         const all = participants(state)
         if (all !== undefined) return checkpointBegun(facts, checkpoints, { id: message.id, participants: all }, now)
-        const error = errorData(new MillraceError('MR_CHECKPOINT_DECLINED', 'a subtask is not running any more'))
+        const error: ErrorData = { code: 'MR_CHECKPOINT_DECLINED', message: 'a subtask is not running any more' }
         return checkpointBeginFailed(facts, checkpoints, error, now)
       }
       case 'checkpointBeginFailed':
@@ -175,7 +175,7 @@ function slotsRefused(
   if (state.phase.type !== 'waitingForSlots') return unchanged(state)
   const { required, available } = refused
   const message = `the job '${state.facts.plan.jobName}' needs ${required} task slots, but ${available} are available`
-  return failJob(state, errorData(new MillraceError('MR_NOT_ENOUGH_SLOTS', message)), now)
+  return failJob(state, { code: 'MR_NOT_ENOUGH_SLOTS', message }, now)
 }
 
 function drain(state: JobMasterState): JobDecision {

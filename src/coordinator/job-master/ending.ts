@@ -1,4 +1,4 @@
-import { type ErrorData, errorData, MillraceError } from '../../common/errors.ts'
+import type { ErrorData } from '../../common/errors.ts'
 import { abortOpenCheckpoint } from '../checkpoints/abort.ts'
 import { type Decision, inSequence, type Moment, unchanged } from '../decision.ts'
 import { withCheckpoints } from './checkpointing.ts'
@@ -19,7 +19,7 @@ export function endJob(
   if (state.phase.type === 'ended' || (state.phase.type === 'ending' && outcome !== 'FAILED')) return unchanged(state)
   // A failure while the job is already being cancelled changes nothing any more.
   if (state.phase.type === 'ending') return unchanged(state)
-  const reason = error ?? errorData(new MillraceError('MR_CHECKPOINT_DECLINED', 'the job is being stopped'))
+  const reason = error ?? { code: 'MR_CHECKPOINT_DECLINED', message: 'the job is being stopped' }
   return inSequence(state, [
     (current) => abort(current, reason, now),
     (current) =>

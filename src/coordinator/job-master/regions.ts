@@ -1,4 +1,4 @@
-import { type ErrorData, errorCodes, errorData, MillraceError } from '../../common/errors.ts'
+import { type ErrorData, errorCodes } from '../../common/errors.ts'
 import { abortOpenCheckpoint } from '../checkpoints/abort.ts'
 import { type Decision, inSequence, type Moment, unchanged } from '../decision.ts'
 import { decideRestart } from '../restart-strategies.ts'
@@ -43,9 +43,8 @@ function canFail(state: JobMasterState, region: number): boolean {
 }
 
 function exhausted(reason: string, error: ErrorData): ErrorData {
-  return errorData(
-    new MillraceError('MR_RESTARTS_EXHAUSTED', `not restarted: ${reason}; the last failure: ${error.message}`),
-  )
+  const message = `not restarted: ${reason}; the last failure: ${error.message}`
+  return { ...error, code: 'MR_RESTARTS_EXHAUSTED', message }
 }
 
 /** R13: a region's failure aborts the open checkpoint of the whole job. */

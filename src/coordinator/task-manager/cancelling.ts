@@ -1,4 +1,3 @@
-import { errorData, MillraceError } from '../../common/errors.ts'
 import type { AttemptId, JobId } from '../../common/ids.ts'
 import { type Decision, inSequence, unchanged } from '../decision.ts'
 import { terminate, withSlot } from './slots.ts'
@@ -89,7 +88,7 @@ export function threadIsStuck(state: TaskManagerState, slotIndex: number): TaskM
   const message = `the thread of slot ${slotIndex} did not end within ${slot.job.cancellationTimeoutMs} ms (task.cancellation.timeout): native code blocks it, the process ends itself`
   return {
     state,
-    effects: [{ type: 'killProcess', error: errorData(new MillraceError('MR_CANCELLATION_TIMEOUT', message)) }],
+    effects: [{ type: 'killProcess', error: { code: 'MR_CANCELLATION_TIMEOUT', message } }],
   }
 }
 

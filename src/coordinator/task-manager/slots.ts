@@ -1,5 +1,4 @@
 import type { ErrorData } from '../../common/errors.ts'
-import { errorData, MillraceError } from '../../common/errors.ts'
 import type { SlotExit } from '../../task/slot-host.ts'
 import type { FromSlot } from '../../task/slot-protocol.ts'
 import { type Decision, replaced, unchanged } from '../decision.ts'
@@ -54,7 +53,7 @@ function attemptsIn(slot: SlotState): readonly SlotAttempt[] {
 function exitError(slotIndex: number, cause: SlotExit): ErrorData {
   const code = cause.type === 'died' ? cause.code : 'MR_SLOT_LOST'
   const reason = cause.type === 'died' ? cause.reason : 'it was terminated'
-  return errorData(new MillraceError(code, `the thread of slot ${slotIndex} has ended: ${reason}`))
+  return { code, message: `the thread of slot ${slotIndex} has ended: ${reason}` }
 }
 
 /** The deployments that wait for a slot which can not be had: their attempts in it have failed, the rest is cancelled by the JobMaster. */
@@ -78,8 +77,15 @@ export function attemptGone(state: TaskManagerState, slotIndex: number, gone: At
   const used = slot.used || gone.type !== 'finished'
   const next = withSlot(state, slotIndex, { ...slot, attempts, used })
   if (attempts.length === 0 && used) return terminate(next, slotIndex, false)
-  if (attempts.some(({ cancelling }) => cancelling)) return unchanged(next)
-  return { state: next, effects: [{ type: 'cancelTimer', timer: { type: 'terminateSlot', slotIndex } }] }
+  const effects: TaskManagerEffect[] = []
+  // A failed attempt stays in its slot, and its channels open, until it is told to go.
+  if (gone.type === 'failed') {
+    effects.push({ type: 'toSlot', slotIndex, message: { type: 'cancel', attemptIds: [gone.attemptId] } })
+  }
+  if (!attempts.some(({ cancelling }) => cancelling)) {
+    effects.push({ type: 'cancelTimer', timer: { type: 'terminateSlot', slotIndex } })
+  }
+  return { state: next, effects }
 }
 
 export type AttemptEnd = Extract<FromSlot, { readonly type: 'finished' | 'canceled' | 'failed' }>

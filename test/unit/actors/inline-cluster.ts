@@ -1,4 +1,5 @@
 import { onTestFinished } from 'vitest'
+import type { JobClient } from '../../../src/actors/job-client.ts'
 import {
   type JobResult,
   type JobSubmission,
@@ -18,6 +19,7 @@ import { silentLogger } from '../../../src/common/logger.ts'
 import type { Clock } from '../../../src/common/ports.ts'
 import { systemPorts } from '../../../src/common/system-ports.ts'
 import { datagenEnumerator } from '../../../src/connectors/datagen/datagen-source.ts'
+import type { JobStatus } from '../../../src/coordinator/job-master/job-status.ts'
 import { createJobGraph } from '../../../src/graph/chaining.ts'
 import { planOf } from '../../../src/graph/plan.ts'
 import { MemoryBlobStore } from '../../../src/state/memory-blob-store.ts'
@@ -72,19 +74,40 @@ export class TransactionalList<T> implements Sink<T> {
   }
 }
 
+export interface InlineClusterOptions {
+  readonly slots: number
+  readonly clock?: Clock
+  readonly enumeratorOf?: EnumeratorOf
+}
+
+/** Waits until the job's status is so; fails when the job has ended before. */
+export async function until(client: JobClient, condition: (status: JobStatus) => boolean): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const check = (status: JobStatus): void => {
+      if (condition(status)) resolve()
+    }
+    client.onChange(check)
+    check(client.status())
+    void client.result.then(({ state, error }) => reject(new Error(`the job is ${state}: ${error?.message}`)))
+  })
+}
+
 /** A cluster with inline slots in this thread, messages copied as another process would get them. */
 export class InlineCluster {
   readonly store = new RecordingCheckpointStore()
-  readonly blobs = new MemoryBlobStore()
+  readonly blobs: MemoryBlobStore
   readonly host: InlineSlotHost
   readonly cluster: LocalCluster
   readonly #definition: JobDefinition
   readonly #jobId = jobId(systemPorts.ids.hexadecimal())
 
+  /** `blobs`: of an earlier run, to restore from. */
   constructor(
     build: (env: StreamExecutionEnvironment) => void,
-    options: { readonly slots: number; readonly clock?: Clock },
+    options: InlineClusterOptions,
+    blobs = new MemoryBlobStore(),
   ) {
+    this.blobs = blobs
     const clock = options.clock ?? systemPorts.clock
     const definition = job('tested', build)
     this.#definition = definition
@@ -100,7 +123,7 @@ export class InlineCluster {
       slotHost: this.host,
       numberOfTaskSlots: options.slots,
       slotMemory: { heapLimitBytes: 2 ** 33, managedBytes: 2 ** 26 },
-      enumeratorOf,
+      enumeratorOf: options.enumeratorOf ?? enumeratorOf,
       logger: silentLogger,
       transport: new InProcessTransport({ clone: true }),
       killProcess: (error) => {
