@@ -225,7 +225,10 @@ function tlsOptions(options: KafkaTlsOptions): KafkaTlsOptions & { ca?: string |
 }
 
 function unreachable(address: BrokerAddress, error: unknown): MillraceError {
-  return new MillraceError('MR_KAFKA_UNREACHABLE', `${addressText(address)}: ${messageOf(error)}`, { cause: error })
+  // What a broker does with a client that does not use TLS, or does not log in, where it should.
+  const hint = messageOf(error) === 'Closed connection' ? ' by the broker: are the TLS and SASL options right?' : ''
+  const text = `${addressText(address)}: ${messageOf(error)}${hint}`
+  return new MillraceError('MR_KAFKA_UNREACHABLE', text, { cause: error })
 }
 
 function checkVersions(address: BrokerAddress, broker: KafkajsBroker): void {
