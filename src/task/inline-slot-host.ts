@@ -118,7 +118,9 @@ class InlineSlot implements SlotHandle {
   #end(exit: () => void): void {
     if (this.#ended) return
     this.#ended = true
-    this.#slot?.stop()
-    exit()
+    const slot = this.#slot
+    slot?.stop()
+    // What a thread's end would close is closed here; only then is the slot gone.
+    Promise.resolve(slot?.release()).then(exit, exit)
   }
 }

@@ -90,10 +90,15 @@ export class Slot {
     resume?.()
   }
 
-  /** The loop ends after the step that it is in; nothing is closed. */
+  /** The loop ends after the step that it is in, and nothing is told any more; nothing is closed. */
   stop(): void {
     this.#stopped = true
     this.wake()
+  }
+
+  /** Closes what the subtasks hold, after `stop`: for hosts where no thread's end does it. */
+  async release(): Promise<void> {
+    await Promise.allSettled(this.#subtasks.map((subtask) => subtask.cancel()))
   }
 
   /** Runs until `stop`, or until the slot can not go on, which it has told then. */
@@ -143,7 +148,9 @@ export class Slot {
 
   /** Until something wakes it or the next deadline comes. */
   async #sleep(): Promise<void> {
-    if (this.#awake || this.#stopped) return
+    if (this.#stopped) return
+    // Woken in the slice itself: still a whole turn, or something that wakes in each pass would starve the event loop.
+    if (this.#awake) return this.#options.turn()
     const { clock } = this.#options
     let timer: Timer | undefined
     await new Promise<void>((resolve) => {

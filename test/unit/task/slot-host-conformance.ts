@@ -108,7 +108,7 @@ export function slotHostConformance({ host, blobStore }: HostUnderTest): void {
   })
 
   test('what a checkpoint lists is committed by the restart, before anything is processed (R16)', async () => {
-    const slots = await clusterOf({ count: 10_000, rate: 20_000, checkpoints: true })
+    const slots = await clusterOf({ count: 10_000, rate: 7_000, checkpoints: true })
     await slots.start()
     await slots.deploy()
     await slots.until(() => slots.count('metrics') > 0, 'metrics')
