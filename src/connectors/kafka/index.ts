@@ -1,4 +1,3 @@
-export { kafkaEnumerator } from './kafka-enumerator.ts'
 export type { KafkaProperties, KafkaSaslOptions, KafkaTlsOptions } from './kafka-options.ts'
 export type { IsolationLevel } from './kafka-protocol.ts'
 export type { KafkaHeader, KafkaRecord } from './kafka-record.ts'

@@ -8,7 +8,7 @@ import type {
   SplitEnumerator,
 } from '../../../src/api/source.ts'
 import { systemClock } from '../../../src/common/system-ports.ts'
-import { kafkaEnumerator } from '../../../src/connectors/kafka/index.ts'
+import { kafkaEnumerator } from '../../../src/connectors/kafka/kafka-enumerator.ts'
 
 export interface Collected<T> {
   readonly splitId: string

@@ -1,0 +1,133 @@
+import { availableParallelism } from 'node:os'
+import type { JobClient } from '../actors/job-client.ts'
+import { type LocalCluster, startLocalCluster } from '../actors/local-cluster.ts'
+import { jobId } from '../common/ids.ts'
+import { systemPorts } from '../common/system-ports.ts'
+import type { Configuration } from '../config/configuration.ts'
+import type { JobStatus } from '../coordinator/job-master/job-status.ts'
+import { requiredSlots } from '../graph/execution-graph.ts'
+import type { JobPlan } from '../graph/job-graph.ts'
+import type { SlotMemory } from '../task/slot-protocol.ts'
+import { WorkerSlotHost } from '../task/worker-slot-host.ts'
+import { enumeratorOf } from './connectors.ts'
+import { evaluateJob } from './evaluate-job.ts'
+import { processLogger } from './process-logger.ts'
+import type { FromWorkingProcess, RunIdentity, RunProgress, RunRequest } from './process-protocol.ts'
+import { openRunStorage, type RunStorage } from './run-storage.ts'
+
+/** A run that goes on in this process. */
+export interface RunControl {
+  stop(how: 'suspend' | 'drain'): void
+  /** Resolves when the end has been reported. */
+  readonly ended: Promise<void>
+}
+
+type Report = (message: FromWorkingProcess) => Promise<void>
+
+/** Progress is reported this often, so that a person sees it move. */
+const progressIntervalMs = 500
+
+/**
+ * Starts the job with all its actors and slots in this process.
+ * @throws MillraceError for whatever keeps it from starting: the caller reports it
+ */
+export async function runJob(
+  request: RunRequest,
+  goesOn: RunIdentity | undefined,
+  report: Report,
+): Promise<RunControl> {
+  const { plan } = await evaluateJob(request)
+  const storage = await openRunStorage(request, plan, goesOn)
+  const slots = numberOfSlots(request.configuration, plan)
+  const cluster = startLocalCluster({
+    ports: systemPorts,
+    slotHost: new WorkerSlotHost(),
+    numberOfTaskSlots: slots,
+    slotMemory: slotMemory(request.configuration, slots),
+    enumeratorOf,
+    logger: processLogger,
+  })
+  await report({
+    type: 'started',
+    identity: storage.identity,
+    jobName: plan.jobName,
+    restartStrategy: plan.configuration.restartStrategy,
+    notes: storage.notes,
+  })
+  const client = await cluster.submit({
+    jobId: jobId(storage.identity.jobId),
+    plan,
+    job: { bundleUrl: request.bundleUrl, arguments: request.arguments, configuration: request.configuration },
+    checkpointStore: storage.checkpointStore,
+    blobStore: storage.blobStore,
+    restore: storage.restore,
+  })
+  return {
+    stop: (how) => stop(client, how, plan),
+    ended: follow(client, report, { cluster, storage }),
+  }
+}
+
+/** Ctrl-C. Without checkpoints there is nothing to stop after. */
+function stop(client: JobClient, how: 'suspend' | 'drain', plan: JobPlan): void {
+  if (how === 'drain') client.drain()
+  else if (plan.configuration.checkpointing === undefined) client.cancel()
+  else client.suspend()
+}
+
+async function follow(
+  client: JobClient,
+  report: Report,
+  { cluster, storage }: { readonly cluster: LocalCluster; readonly storage: RunStorage },
+): Promise<void> {
+  const { clock } = systemPorts
+  let running = true
+  const tick = (): void => {
+    if (!running) return
+    void report({ type: 'progress', progress: progressOf(client.status()) })
+    clock.schedule(progressIntervalMs, tick)
+  }
+  tick()
+  const result = await client.result
+  running = false
+  await cluster.close()
+  await storage.close()
+  await report({ type: 'ended', state: result.state, error: result.error, progress: progressOf(client.status()) })
+}
+
+function progressOf(status: JobStatus): RunProgress {
+  const { metrics, checkpoints, lastFailure } = status
+  const { last } = checkpoints
+  return {
+    state: status.state,
+    recordsIn: metrics.recordsIn,
+    recordsOut: metrics.recordsOut,
+    lag: metrics.lag,
+    watermark: metrics.watermark === Number.NEGATIVE_INFINITY ? undefined : metrics.watermark,
+    checkpoints: checkpoints.completed,
+    lastCheckpoint:
+      last === undefined ? undefined : { id: last.id, durationMs: last.durationMs, bytes: last.writtenBytes },
+    restarts: status.restarts,
+    lateRecordsDropped: metrics.lateRecordsDropped,
+    lastFailure: lastFailure === undefined ? undefined : `${lastFailure.code}: ${lastFailure.message}`,
+  }
+}
+
+/** `taskmanager.numberOfTaskSlots`, else what the job needs, at least one for each core. */
+function numberOfSlots(configuration: Configuration, plan: JobPlan): number {
+  const configured = configuration['taskmanager.numberOfTaskSlots']
+  return typeof configured === 'number' ? configured : Math.max(availableParallelism(), requiredSlots(plan))
+}
+
+const defaultManagedBytes = 2 ** 30
+const defaultHeapLimitBytes = 2 ** 31
+
+/** Managed memory is divided equally among the slots, as in Flink. */
+function slotMemory(configuration: Configuration, slots: number): SlotMemory {
+  const managed = configuration['taskmanager.memory.managed.size']
+  const heap = configuration['taskmanager.memory.task.heap.size']
+  return {
+    managedBytes: Math.floor((typeof managed === 'number' ? managed : defaultManagedBytes) / slots),
+    heapLimitBytes: typeof heap === 'number' ? heap : defaultHeapLimitBytes,
+  }
+}
