@@ -45,7 +45,7 @@ export function slotHostConformance({ host, blobStore }: HostUnderTest): void {
       },
       parallelism,
       blobStore: blobStore(folder),
-      splits: await splitsOf(options.count),
+      splits: { numbers: await splitsOf(options.count) },
     })
     return cluster
   }

@@ -32,8 +32,8 @@ export interface TestClusterOptions {
   readonly job: JobReference
   readonly parallelism: number
   readonly blobStore: BlobStoreReference
-  /** Splits of the source, before the first start. */
-  readonly splits: readonly SourceSplit[]
+  /** Splits of the sources by operator name, before the first start. */
+  readonly splits: Readonly<Record<string, readonly SourceSplit[]>>
   readonly heapLimitBytes?: number
 }
 
@@ -130,7 +130,7 @@ export class TestCluster {
       })
       slot.send({ type: 'deploy', subtasks, peers }, handles)
     })
-    if (from !== undefined) this.#base = from.id
+    this.#base = from?.id ?? noCheckpoint
     await this.until(() => this.#count('running') === running + this.subtasks.length, 'running subtasks')
   }
 
@@ -141,13 +141,19 @@ export class TestCluster {
     return barrier
   }
 
+  /** Waits for all acks; a subtask that has finished is carried forward from the checkpoint before (R12). */
   async acknowledged(id: CheckpointId): Promise<TestCheckpoint> {
-    const acknowledged = (): readonly Acknowledged[] =>
-      this.messages.filter(
-        (message): message is Acknowledged => message.type === 'checkpointAcknowledged' && message.checkpointId === id,
+    const finished = (attempt: AttemptId): boolean =>
+      this.messages.some((message) => message.type === 'finished' && message.attemptId === attempt)
+    const latest = (attempt: AttemptId): Acknowledged | undefined =>
+      this.messages.findLast(
+        (message): message is Acknowledged =>
+          message.type === 'checkpointAcknowledged' &&
+          message.attemptId === attempt &&
+          (message.checkpointId === id || finished(attempt)),
       )
-    await this.until(() => acknowledged().length === this.subtasks.length, `checkpoint ${id}`)
-    return { id, acknowledged: acknowledged() }
+    await this.until(() => this.#attempts.every((attempt) => latest(attempt) !== undefined), `checkpoint ${id}`)
+    return { id, acknowledged: this.#attempts.flatMap((attempt) => latest(attempt) ?? []) }
   }
 
   complete(id: CheckpointId): void {
@@ -183,6 +189,15 @@ export class TestCluster {
     await this.until(() => this.#count('canceled') === canceled + this.subtasks.length, 'cancelled subtasks')
   }
 
+  /** As after the loss of all slots: the newest completed checkpoint decides. */
+  async restart(from: TestCheckpoint | undefined): Promise<void> {
+    await this.terminate()
+    this.exits.clear()
+    await this.start()
+    await this.deploy(from)
+  }
+
+  /** Ends every started slot. */
   async terminate(): Promise<void> {
     for (const slot of this.#slots) slot.terminate()
     await this.until(() => this.exits.size === this.#slots.length, 'ended slots')
@@ -191,6 +206,11 @@ export class TestCluster {
   /** How many subtasks have told this since the last deployment or before. */
   count(type: FromSlot['type']): number {
     return this.#count(type)
+  }
+
+  /** How many of the present attempts have told this. */
+  attemptsThat(type: 'ended' | 'finished'): number {
+    return this.messages.filter((message) => message.type === type && this.#attempts.includes(message.attemptId)).length
   }
 
   sourceRecords(): number {
@@ -244,8 +264,12 @@ export class TestCluster {
     const { index, vertexId, subtaskIndex, parallelism } = subtask
     const { subtasks } = this.#execution
     const slotOf = (place: number): number => subtasks[place]?.subtaskIndex ?? -1
-    const isSource = this.#graph.vertices.find(({ id }) => id === vertexId)?.operators[0]?.spec.kind === 'source'
-    const splits = from === undefined ? this.#options.splits : from.acknowledged.flatMap((ack) => ack.splits)
+    const vertex = this.#graph.vertices.find(({ id }) => id === vertexId)
+    const head = vertex?.operators[0]
+    const splits =
+      from === undefined
+        ? (this.#options.splits[head?.name ?? ''] ?? [])
+        : from.acknowledged.filter((ack) => this.#placeOf(ack)?.vertexId === vertexId).flatMap((ack) => ack.splits)
     return {
       attemptId: this.#attempts[index] as AttemptId,
       vertexId,
@@ -268,15 +292,18 @@ export class TestCluster {
         })),
       })),
       restore: from === undefined ? undefined : this.#restore(from, subtask),
-      splits: isSource ? splits.filter((_, split) => split % parallelism === subtaskIndex) : [],
+      splits: head?.spec.kind === 'source' ? splits.filter((_, split) => split % parallelism === subtaskIndex) : [],
       noMoreSplits: true,
     }
   }
 
+  #placeOf({ attemptId: attempt }: Acknowledged): ExecutionSubtask | undefined {
+    return this.#execution.subtasks[Number(attempt.split('-')[2])]
+  }
+
   #restore(from: TestCheckpoint, { vertexId, parallelism }: ExecutionSubtask): RestoreFrom {
     const manifests = from.acknowledged.flatMap((ack) => {
-      const [, , place] = ack.attemptId.split('-').map(Number) as [number, number, number]
-      const old = this.#execution.subtasks[place]
+      const old = this.#placeOf(ack)
       if (old?.vertexId !== vertexId) return []
       return [{ subtaskIndex: old.subtaskIndex, parallelism, manifest: ack.manifest }]
     })

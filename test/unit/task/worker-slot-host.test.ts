@@ -36,7 +36,7 @@ describe('A slot whose thread ends', () => {
       },
       parallelism: 2,
       blobStore: { type: 'filesystem', folder },
-      splits: await datagenEnumerator({ count }).start(2),
+      splits: { numbers: await datagenEnumerator({ count }).start(2) },
       heapLimitBytes,
     })
     try {
