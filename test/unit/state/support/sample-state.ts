@@ -7,8 +7,8 @@ import { type AccumulatorState, KeyedStateBackend, type PaneState } from '../../
 import { ManagedMemory } from '../../../../src/state/managed-memory.ts'
 
 export const maxParallelism = 8
-const keyNames = Array.from({ length: 12 }, (_, index) => `key number ${index}`)
-const namespaces = [-5, 10, 20, 30]
+const keyNames = Array.from({ length: 5 }, (_, index) => `key number ${index}`)
+const namespaces = [-5, 10, 20]
 
 interface Count {
   n: number
@@ -34,7 +34,7 @@ export interface KeyedChange {
   readonly change: Change
 }
 
-const n = fc.integer({ min: 0, max: 5 })
+const n = fc.nat(5)
 const namespace = fc.constantFrom(...namespaces)
 export const keyedChange: fc.Arbitrary<KeyedChange> = fc.record({
   key: fc.constantFrom(...keyNames),
