@@ -3,6 +3,7 @@ import { MillraceError } from './common/errors.ts'
 import { createJobGraph } from './graph/chaining.ts'
 import type { JobGraph } from './graph/job-graph.ts'
 import type { BlobStore } from './state/blob-store.ts'
+import { FolderBlobStore } from './state/filesystem/folder-blob-store.ts'
 import { MemoryBlobStore } from './state/memory-blob-store.ts'
 import { importBundle } from './task/engine-modules.ts'
 import type { BlobStoreReference, SlotStart } from './task/slot-protocol.ts'
@@ -15,8 +16,9 @@ async function graphOf({ job }: SlotStart): Promise<JobGraph> {
   return createJobGraph(buildJob(definition, job.arguments, job.configuration))
 }
 
-function blobStoreOf(_reference: BlobStoreReference): BlobStore {
-  return new MemoryBlobStore()
+/** A job without checkpoints has no folder, and writes no blob. */
+function blobStoreOf(reference: BlobStoreReference): BlobStore {
+  return reference.type === 'filesystem' ? new FolderBlobStore(reference.folder) : new MemoryBlobStore()
 }
 
 await runWorkerSlot({ graphOf, blobStoreOf })

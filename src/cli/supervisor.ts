@@ -106,6 +106,8 @@ export class Supervisor {
         KAFKAJS_NO_PARTITIONER_WARNING: '1',
       },
       serialization: 'advanced',
+      // node:sqlite, which holds the run's lock, warns that it is young.
+      execArgv: [...process.execArgv, '--disable-warning=ExperimentalWarning'],
     })
     this.#child = child
     let settled = false

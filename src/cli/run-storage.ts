@@ -1,0 +1,134 @@
+import { basename, join, resolve } from 'node:path'
+import type { RestoreSubmission } from '../actors/local-cluster.ts'
+import { MillraceError } from '../common/errors.ts'
+import { systemClock, systemIds } from '../common/system-ports.ts'
+import type { JobPlan } from '../graph/job-graph.ts'
+import type { CheckpointStore } from '../state/checkpoint-store.ts'
+import { blobFolder, FolderCheckpointStore } from '../state/filesystem/folder-checkpoint-store.ts'
+import { lockFolder } from '../state/filesystem/folder-lock.ts'
+import {
+  createRunFolder,
+  type FoundCheckpoint,
+  latestCheckpoint,
+  namedCheckpoint,
+} from '../state/filesystem/job-folder.ts'
+import type { BlobStoreReference } from '../task/slot-protocol.ts'
+import type { RunIdentity, RunRequest } from './process-protocol.ts'
+
+/** Where a run keeps its checkpoints and what it starts from. */
+export interface RunStorage {
+  readonly identity: RunIdentity
+  readonly checkpointStore: CheckpointStore | undefined
+  readonly blobStore: BlobStoreReference
+  readonly restore: RestoreSubmission | undefined
+  /** What a person should know. */
+  readonly notes: readonly string[]
+  close(): Promise<void>
+}
+
+/**
+ * Opens the folder of a run: the one that a lost working process had, or a new one (R11).
+ * @throws MillraceError MR_RUN_LOCKED, MR_CHECKPOINT_NOT_FOUND, MR_CONFIGURATION, MR_STORAGE
+ */
+export async function openRunStorage(
+  request: RunRequest,
+  plan: JobPlan,
+  goesOn: RunIdentity | undefined,
+): Promise<RunStorage> {
+  const jobFolder = checkpointFolder(request, plan)
+  const checkpointed = plan.configuration.checkpointing !== undefined
+  if (!checkpointed && request.from === undefined) return withoutCheckpoints(goesOn)
+  const lock = checkpointed ? await lockFolder(jobFolder, systemClock) : undefined
+  try {
+    const start =
+      goesOn?.runFolder === undefined
+        ? await freshStart(request, plan, jobFolder)
+        : await continued(request, plan, goesOn)
+    const runFolder = checkpointed ? (goesOn?.runFolder ?? (await createRunFolder(jobFolder))) : undefined
+    return {
+      identity: { jobId: goesOn?.jobId ?? systemIds.hexadecimal(), runFolder },
+      checkpointStore: runFolder === undefined ? undefined : new FolderCheckpointStore(runFolder),
+      blobStore: runFolder === undefined ? memoryBlobs : { type: 'filesystem', folder: blobFolder(runFolder) },
+      restore: start.restore,
+      notes: start.notes,
+      close: async () => lock?.release(),
+    }
+  } catch (error) {
+    lock?.release()
+    throw error
+  }
+}
+
+const memoryBlobs: BlobStoreReference = { type: 'memory', name: 'run' }
+
+function withoutCheckpoints(goesOn: RunIdentity | undefined): RunStorage {
+  return {
+    identity: { jobId: goesOn?.jobId ?? systemIds.hexadecimal(), runFolder: undefined },
+    checkpointStore: undefined,
+    blobStore: memoryBlobs,
+    restore: undefined,
+    notes: [],
+    close: async () => {},
+  }
+}
+
+interface Start {
+  readonly restore: RestoreSubmission | undefined
+  readonly notes: readonly string[]
+}
+
+function checkpointFolder({ configuration }: RunRequest, { jobName }: JobPlan): string {
+  const configured = configuration['execution.checkpointing.dir']
+  return resolve(typeof configured === 'string' ? configured : join('.millrace', 'checkpoints', jobName))
+}
+
+/** After a crash of the working process: from the run's own newest checkpoint, or from where the run had begun. */
+async function continued(request: RunRequest, plan: JobPlan, goesOn: RunIdentity): Promise<Start> {
+  const store = new FolderCheckpointStore(goesOn.runFolder ?? '')
+  const id = (await store.list()).at(-1)
+  if (id === undefined) return freshStart(request, plan, checkpointFolder(request, plan))
+  return { restore: await restoreOf({ store, id }, true), notes: [`going on from checkpoint ${id}`] }
+}
+
+async function freshStart(request: RunRequest, plan: JobPlan, jobFolder: string): Promise<Start> {
+  const { from } = request
+  if (from === undefined) return { restore: undefined, notes: [] }
+  if (from === 'latest') {
+    const latest = await latestCheckpoint(jobFolder)
+    if (latest === undefined) return { restore: undefined, notes: [`no checkpoint in ${jobFolder}: starting fresh`] }
+    return { restore: await restoreOf(latest, false), notes: [`starting from ${describe(latest)}`] }
+  }
+  const named = await namedCheckpoint(jobFolder, from)
+  await refuseDuplicates(request, plan, named)
+  return { restore: await restoreOf(named, false), notes: [`starting from ${describe(named)}`] }
+}
+
+/** R9: what came after an older checkpoint is published already, and would be again. */
+async function refuseDuplicates(request: RunRequest, plan: JobPlan, named: FoundCheckpoint): Promise<void> {
+  if (request.acceptDuplicates || !hasExactlyOnceSink(plan)) return
+  const newest = await latestCheckpoint(resolve(named.store.runFolder, '..'))
+  if (newest === undefined || (newest.store.runFolder === named.store.runFolder && newest.id === named.id)) return
+  throw new MillraceError(
+    'MR_CONFIGURATION',
+    `--from ${request.from}: ${describe(newest)} is newer, and output up to it is published already; start from latest, or add --accept-duplicates`,
+  )
+}
+
+function hasExactlyOnceSink(plan: JobPlan): boolean {
+  return plan.vertices.some(({ operators }) => operators.some(({ sink }) => sink?.deliveryGuarantee === 'exactly-once'))
+}
+
+async function restoreOf({ store, id }: FoundCheckpoint, sameJob: boolean): Promise<RestoreSubmission> {
+  await store.makeDurable(id)
+  return {
+    record: await store.read(id),
+    blobStore: { type: 'filesystem', folder: blobFolder(store.runFolder) },
+    committed: await store.isCommitted(id),
+    sameJob,
+    checkpointStore: store,
+  }
+}
+
+function describe({ store, id }: FoundCheckpoint): string {
+  return `checkpoint ${id} of ${basename(store.runFolder)}`
+}
