@@ -44,7 +44,7 @@ export const errorCodes = {
     severity: 'retryable',
   },
   MR_STATE_TYPE: {
-    cause: 'A value does not fit the declared type of a state, or can not be serialized (R39).',
+    cause: 'A value does not fit its declared type, in state or between tasks, or can not be serialized (R39).',
     remedy: 'Store plain data of the declared type; class instances and functions are refused.',
     severity: 'retryable',
   },

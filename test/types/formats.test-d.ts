@@ -7,6 +7,7 @@ import {
   double,
   type Format,
   int32,
+  json,
   long,
   nullable,
   type RecordType,
@@ -55,4 +56,11 @@ test('an untyped type carries what it is given, and data types are told apart', 
   expectTypeOf(of(record({ a: string() }))).toEqualTypeOf<{ a: string }>()
   expectTypeOf(of(untyped<{ a: 1 }>())).toEqualTypeOf<{ a: 1 }>()
   expectTypeOf(of(nullable(string()))).toEqualTypeOf<string | null>()
+})
+
+test('json is a format of what is declared, or of what it is said to be', () => {
+  expectTypeOf(json(record({ userId: string(), value: int32() }))).toEqualTypeOf<
+    Format<{ userId: string; value: number }>
+  >()
+  expectTypeOf(json<{ a: number }>()).toEqualTypeOf<Format<{ a: number }>>()
 })
