@@ -11,21 +11,30 @@ const retryMs = 500
 
 /**
  * After a completion: the subtasks that listed something to commit. Those of an older checkpoint that have not reported
- * yet list the same again (R16: lists accumulate), so the newest is enough. A record that lists nothing counts as
- * committed by itself.
+ * yet list the same again (R16: lists accumulate), so the newest is enough; those that have finished since have
+ * committed. A record that lists nothing counts as committed by itself.
  */
 export function expectCommits(
   facts: CheckpointFacts,
   state: CheckpointsState,
   record: CheckpointRecord,
+  finished: ReadonlySet<number>,
 ): CheckpointDecision {
   const lists = facts.graph.subtasks.filter(({ vertexId, subtaskIndex }) => {
     const vertex = record.vertices.find((candidate) => candidate.vertexId === vertexId)
     return vertex?.subtasks[subtaskIndex]?.hasCommittables === true
   })
-  const subtasks = lists.map(({ index }) => index)
-  if (subtasks.length === 0) return unchanged({ ...state, commits: { type: 'settled' } })
+  const subtasks = lists.map(({ index }) => index).filter((index) => !finished.has(index))
+  if (lists.length === 0) return unchanged({ ...state, commits: { type: 'settled' } })
+  if (subtasks.length === 0) return mark(state, record.id)
   return unchanged({ ...state, commits: { type: 'waiting', checkpointId: record.id, subtasks } })
+}
+
+function mark(state: CheckpointsState, checkpointId: CheckpointId): CheckpointDecision {
+  return {
+    state: { ...state, commits: { type: 'marking', checkpointId } },
+    effects: [{ type: 'markCommitted', checkpointId }],
+  }
 }
 
 /** A subtask has committed all its lists up to this checkpoint; with the last one the record is marked (R17). */
@@ -38,10 +47,7 @@ export function subtaskCommitted(
   const { checkpointId } = commits
   const subtasks = commits.subtasks.filter((subtask) => subtask !== committed.subtask)
   if (subtasks.length > 0) return unchanged({ ...state, commits: { type: 'waiting', checkpointId, subtasks } })
-  return {
-    state: { ...state, commits: { type: 'marking', checkpointId } },
-    effects: [{ type: 'markCommitted', checkpointId }],
-  }
+  return mark(state, checkpointId)
 }
 
 export function markedCommitted(state: CheckpointsState, id: CheckpointId): CheckpointDecision {

@@ -74,16 +74,19 @@ function recordOf(facts: CheckpointFacts, checkpoint: OpenCheckpoint, now: Momen
   }
 }
 
-/** The record is durable: everything that waits for it may act (R3). */
+/**
+ * The record is durable: everything that waits for it may act (R3).
+ * @param completed.finished subtasks that have finished since their acknowledgement, and so have committed
+ */
 export function checkpointCompleted(
   facts: CheckpointFacts,
   state: CheckpointsState,
-  id: CheckpointId,
+  completed: { readonly id: CheckpointId; readonly finished: ReadonlySet<number> },
   now: Moment,
 ): CheckpointDecision {
-  if (state.phase.type !== 'completing' || state.phase.record.id !== id) return unchanged(state)
+  if (state.phase.type !== 'completing' || state.phase.record.id !== completed.id) return unchanged(state)
   const { record, checkpoint } = state.phase
-  const completed: CheckpointsState = {
+  const next: CheckpointsState = {
     ...state,
     phase: { type: 'idle' },
     latest: record,
@@ -93,8 +96,8 @@ export function checkpointCompleted(
     completed: state.completed + 1,
     last: summaryOf(checkpoint, now),
   }
-  const scheduled = scheduleNext(facts, completed, checkpoint.startedMs, now)
-  const committing = expectCommits(facts, scheduled.state, record)
+  const scheduled = scheduleNext(facts, next, checkpoint.startedMs, now)
+  const committing = expectCommits(facts, scheduled.state, record, completed.finished)
   return {
     state: committing.state,
     effects: [

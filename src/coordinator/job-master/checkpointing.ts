@@ -5,7 +5,7 @@ import type { CheckpointEffect, CheckpointFacts, CheckpointsState } from '../che
 import { type Decision, inSequence, type Moment, unchanged, unreachable } from '../decision.ts'
 import type { JobMasterEffect } from './messages.ts'
 import type { JobMasterState } from './state.ts'
-import { slotsInUse, subtasksOfRegion } from './subtasks.ts'
+import { participants, slotsInUse, subtasksOfRegion } from './subtasks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
 
@@ -109,7 +109,7 @@ function aborted(
 export function beginIfDue(state: JobMasterState, now: Moment): JobDecision {
   const statuses = state.regions.map((region) => region.status.type)
   if (!statuses.every((status) => status === 'running' || status === 'finished')) return unchanged(state)
-  if (!statuses.includes('running')) return unchanged(state)
+  if (!statuses.includes('running') || participants(state) === undefined) return unchanged(state)
   const lastOne = state.phase.type === 'suspending' && state.phase.stage === 'checkpoint'
   const atOnce = lastOne || someRegionHasEnded(state)
   return withCheckpoints(state, (checkpoints, facts) =>

@@ -20,7 +20,7 @@ import {
   splitsNotLocated,
 } from './sources.ts'
 import type { Incident, JobMasterState, SlotAddress } from './state.ts'
-import { participants, slotsInUse } from './subtasks.ts'
+import { finishedOnes, participants, slotsInUse } from './subtasks.ts'
 import { suspendedIfCommitted, suspendJob } from './suspending.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
@@ -104,7 +104,7 @@ function storeAnswered(state: JobMasterState, message: StoreMessage, now: Moment
       case 'checkpointBeginFailed':
         return checkpointBeginFailed(facts, checkpoints, message.error, now)
       case 'checkpointCompleted':
-        return checkpointCompleted(facts, checkpoints, message.id, now)
+        return checkpointCompleted(facts, checkpoints, { id: message.id, finished: finishedOnes(state) }, now)
       case 'completionUndetermined':
         return completionUndetermined(facts, checkpoints, message, now)
       case 'markedCommitted':

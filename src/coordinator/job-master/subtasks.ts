@@ -38,7 +38,12 @@ export function subtasksOfRegion(state: JobMasterState, region: number): readonl
   return state.facts.graph.regions[region]?.subtasks ?? []
 }
 
-/** Who takes part in a checkpoint that begins now. Only asked while every region runs or has finished. */
+/** Subtasks that have finished, and so have committed everything (R12). */
+export function finishedOnes(state: JobMasterState): ReadonlySet<number> {
+  return new Set(state.subtasks.flatMap((subtask, index) => (subtask.type === 'finished' ? [index] : [])))
+}
+
+/** Who takes part in a checkpoint that begins now; undefined: none can, since a subtask can not take part. */
 export function participants(state: JobMasterState): readonly CheckpointParticipant[] | undefined {
   const all: CheckpointParticipant[] = []
   for (const subtask of state.subtasks) {
@@ -49,6 +54,8 @@ export function participants(state: JobMasterState): readonly CheckpointParticip
   return all
 }
 
+/** A closing subtask takes part when it has ended, at once: the next record has to say again that it is finished (R12). */
 function isLive(attempt: SubtaskAttempt): boolean {
-  return attempt.status === 'running' || attempt.status === 'ended' || attempt.status === 'finishing'
+  if (attempt.status === 'running') return !attempt.closing
+  return attempt.status === 'ended' || attempt.status === 'finishing'
 }

@@ -29,9 +29,15 @@ export function suspendJob(state: JobMasterState, now: Moment): JobDecision {
   }
 }
 
-/** The last checkpoint is complete and all that it lists is committed. */
+/**
+ * The last checkpoint is complete, and all that it lists is committed, but for what subtasks list that are gone: that is
+ * committed when the job is started again (R16).
+ */
 export function suspendedIfCommitted(state: JobMasterState, now: Moment): JobDecision {
   if (state.phase.type !== 'suspending' || state.phase.stage !== 'commits') return unchanged(state)
-  if (state.checkpoints !== undefined && state.checkpoints.commits.type !== 'settled') return unchanged(state)
+  const commits = state.checkpoints?.commits
+  const waits =
+    commits?.type === 'waiting' && commits.subtasks.some((index) => state.subtasks[index]?.type === 'attempt')
+  if (waits || commits?.type === 'marking') return unchanged(state)
   return endJob(state, 'SUSPENDED', undefined, now)
 }

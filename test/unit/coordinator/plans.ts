@@ -1,0 +1,89 @@
+import type { DeliveryGuarantee } from '../../../src/api/sink.ts'
+import { jobId, type VertexId, vertexId } from '../../../src/common/ids.ts'
+import { type JobMasterState, type NewJob, newJobMaster } from '../../../src/coordinator/job-master/state.ts'
+import type { CheckpointingConfiguration, JobConfiguration } from '../../../src/graph/job-configuration.ts'
+import type { JobPlan, PlanEdge, PlanOperator, PlanVertex } from '../../../src/graph/job-graph.ts'
+
+export interface VertexSketch {
+  readonly name: string
+  readonly parallelism: number
+  readonly kind: 'source' | 'operator' | 'sink'
+  /** Names of the vertices that it reads from, with the partitioner. */
+  readonly reads?: Readonly<Record<string, PlanEdge['partitioner']>>
+  readonly guarantee?: DeliveryGuarantee
+  readonly maxParallelism?: number
+}
+
+export const checkpointing: CheckpointingConfiguration = {
+  intervalMs: 1000,
+  mode: 'exactly-once',
+  timeoutMs: 10_000,
+  minPauseMs: 0,
+  tolerableFailedCheckpoints: 0,
+  retained: 2,
+}
+
+export const configuration: JobConfiguration = {
+  parallelism: 1,
+  maxParallelism: 128,
+  bufferTimeoutMs: 5,
+  autoWatermarkIntervalMs: 200,
+  checkpointing,
+  restartStrategy: { type: 'fixed-delay', attempts: 1000, delayMs: 100 },
+  cancellationTimeoutMs: 30_000,
+}
+
+export const idOf = (name: string): VertexId => vertexId(Buffer.from(name).toString('hex').padEnd(32, '0'))
+
+/** A plan by its vertices, in topological order. */
+export function planOf(sketches: readonly VertexSketch[], changes: Partial<JobConfiguration> = {}): JobPlan {
+  const edges = sketches.flatMap((sketch) =>
+    Object.entries(sketch.reads ?? {}).map(([from, partitioner]) => ({ from, to: sketch.name, partitioner })),
+  )
+  return {
+    jobName: 'tested',
+    hash: 'hash',
+    configuration: { ...configuration, ...changes },
+    vertices: sketches.map(planVertex),
+    edges: edges.map(({ from, to, partitioner }, id) => ({
+      id,
+      fromVertex: idOf(from),
+      toVertex: idOf(to),
+      partitioner,
+      sideOutput: undefined,
+    })),
+  }
+}
+
+function planVertex({ name, parallelism, kind, guarantee, maxParallelism = 128 }: VertexSketch): PlanVertex {
+  const operator: PlanOperator = {
+    uid: name,
+    name,
+    kind: kind === 'operator' ? 'reduce' : kind,
+    stateful: true,
+    outputType: 'untyped, not checked',
+    declaredAt: 'job.ts:1',
+    sink: kind === 'sink' ? { connector: 'list', deliveryGuarantee: guarantee ?? 'exactly-once' } : undefined,
+  }
+  const source = { description: { connector: 'test', options: null }, boundedness: 'bounded' } as const
+  return {
+    id: idOf(name),
+    name,
+    parallelism,
+    maxParallelism,
+    operators: [operator],
+    source: kind === 'source' ? source : undefined,
+  }
+}
+
+export function jobMasterOf(plan: JobPlan, changes: Partial<NewJob> = {}): JobMasterState {
+  return newJobMaster({
+    jobId: jobId('a'.repeat(32)),
+    token: 'token',
+    plan,
+    blobStore: { type: 'memory', name: 'own' },
+    hasCheckpointStore: true,
+    restore: undefined,
+    ...changes,
+  })
+}
