@@ -1,3 +1,4 @@
+import { describe } from 'vitest'
 import { buildJob } from '../../../src/api/job.ts'
 import { systemClock } from '../../../src/common/system-ports.ts'
 import { createJobGraph } from '../../../src/graph/chaining.ts'
@@ -9,15 +10,17 @@ import { slotHostConformance } from './slot-host-conformance.ts'
 
 const blobStore = new MemoryBlobStore()
 
-slotHostConformance({
-  host: new InlineSlotHost({
-    clock: systemClock,
-    turn,
-    graphOf: ({ job }) => createJobGraph(buildJob(numbersJob, job.arguments, job.configuration)),
-    blobStoreOf: () => blobStore,
-    warn: (message) => {
-      throw new Error(message)
-    },
-  }),
-  blobStore: () => ({ type: 'memory', name: 'test' }),
+describe('The inline host', { timeout: 30_000 }, () => {
+  slotHostConformance({
+    host: new InlineSlotHost({
+      clock: systemClock,
+      turn,
+      graphOf: ({ job }) => createJobGraph(buildJob(numbersJob, job.arguments, job.configuration)),
+      blobStoreOf: () => blobStore,
+      warn: (message) => {
+        throw new Error(message)
+      },
+    }),
+    blobStore: () => ({ type: 'memory', name: 'test' }),
+  })
 })

@@ -91,7 +91,7 @@ export function slotHostConformance({ host, blobStore }: HostUnderTest): void {
   )
 
   test('a restart from a checkpoint in the middle gives every record exactly once', async () => {
-    const slots = await clusterOf({ count: 40_000, rate: 40_000, checkpoints: true })
+    const slots = await clusterOf({ count: 20_000, rate: 40_000, checkpoints: true })
     await slots.start()
     await slots.deploy()
     await slots.checkpoint()
@@ -104,7 +104,7 @@ export function slotHostConformance({ host, blobStore }: HostUnderTest): void {
     await slots.until(() => slots.count('ended') === slots.subtasks.length, 'ended subtasks')
     await slots.checkpoint()
     await slots.until(() => slots.count('finished') === slots.subtasks.length, 'end')
-    expectExactlyOnce(out(), 40_000)
+    expectExactlyOnce(out(), 20_000)
   })
 
   test('what a checkpoint lists is committed by the restart, before anything is processed (R16)', async () => {

@@ -45,7 +45,7 @@ export interface TestCheckpoint {
   readonly acknowledged: readonly Acknowledged[]
 }
 
-const limitMs = 10_000
+const limitMs = 20_000
 
 /** The least of a coordinator: starts slots, deploys, triggers and completes checkpoints, and waits. */
 export class TestCluster {

@@ -2,20 +2,25 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { datagenEnumerator } from '../../../src/connectors/datagen/datagen-source.ts'
-import { WorkerSlotHost } from '../../../src/task/worker-slot-host.ts'
-import numbersJob, { type NumbersArguments } from './jobs/numbers-job.ts'
-import { slotHostConformance } from './slot-host-conformance.ts'
-import { TestCluster } from './test-cluster.ts'
+import { datagenEnumerator } from '../../src/connectors/datagen/datagen-source.ts'
+import { WorkerSlotHost } from '../../src/task/worker-slot-host.ts'
+import numbersJob, { type NumbersArguments } from '../unit/task/jobs/numbers-job.ts'
+import { slotHostConformance } from '../unit/task/slot-host-conformance.ts'
+import { TestCluster } from '../unit/task/test-cluster.ts'
 
 const host = new WorkerSlotHost()
 
-slotHostConformance({
-  host,
-  blobStore: (folder) => ({ type: 'filesystem', folder }),
+/** Threads take a while to start on a busy machine. */
+const patience = { timeout: 30_000 }
+
+describe('The worker host', patience, () => {
+  slotHostConformance({
+    host,
+    blobStore: (folder) => ({ type: 'filesystem', folder }),
+  })
 })
 
-describe('A slot whose thread ends', () => {
+describe('A slot whose thread ends', patience, () => {
   /** Runs the job in two slots until one is gone, and gives that slot's exit. */
   async function exitOf(
     fault: NumbersArguments['fault'],
@@ -30,7 +35,7 @@ describe('A slot whose thread ends', () => {
       host,
       definition: numbersJob,
       job: {
-        bundleUrl: new URL('./jobs/numbers-job.ts', import.meta.url).href,
+        bundleUrl: new URL('../unit/task/jobs/numbers-job.ts', import.meta.url).href,
         arguments: [JSON.stringify(options)],
         configuration: {},
       },
