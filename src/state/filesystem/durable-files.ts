@@ -1,65 +1,79 @@
 import { link, mkdir, open, rename, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import { MillraceError, messageOf } from '../../common/errors.ts'
 
-/** Makes the names in a folder durable: a file's own fsync does not cover its name. */
-export async function synchronizeFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+/** Files that are there, whole, once a promise has resolved, whatever happens to the machine afterwards (R3, R11). */
+
+/** Ends the names of files that are being written; what a crash leaves of them is garbage. */
+export const temporarySuffix = '.tmp'
+
+let serial = 0
+
+/** Unique within the machine: several processes and threads may write into one folder. */
+function temporaryName(path: string): string {
+  serial++
+  return `${path}.${process.pid}-${threadId}-${serial}${temporarySuffix}`
 }
 
-/** Makes a folder and its missing parents, durably. */
-export async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true })
-  if (first === undefined) return
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await synchronizeFolder(dirname(made))
+export function errorCodeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }
 
-async function writeSynchronized(path: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(path, 'w')
-  try {
-    await handle.writeFile(bytes)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+/** What the file system refused, as MR_STORAGE naming the path. */
+export function storageError(path: string, error: unknown): MillraceError {
+  return new MillraceError('MR_STORAGE', `${path}: ${messageOf(error)}`, { cause: error })
 }
 
-/** Writes a file whole or not at all, durable when it resolves; an older one of the name is replaced. */
-export async function replaceDurably(folder: string, name: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(folder, `${name}.partial`)
-  await writeSynchronized(temporary, bytes)
-  await rename(temporary, join(folder, name))
-  await synchronizeFolder(folder)
+/** Written under a temporary name, then renamed: an older file of that name is replaced. */
+export async function replaceDurably(path: string, bytes: Uint8Array): Promise<void> {
+  await written(path, bytes, (temporary) => rename(temporary, path))
 }
 
 /**
- * Writes a file that must not exist yet, whole or not at all, durable when it resolves (R11: a temporary name, fsync,
- * link to the final one, fsync of the folder). False: the name is taken.
+ * The same, but by link(): exactly one writer wins (R11).
+ * @throws Error with code EEXIST where a file of that name is there
  */
-export async function createDurably(folder: string, name: string, bytes: Uint8Array): Promise<boolean> {
-  const temporary = join(folder, `.${name}.partial`)
-  await writeSynchronized(temporary, bytes)
+export async function createDurably(path: string, bytes: Uint8Array): Promise<void> {
+  await written(path, bytes, async (temporary) => {
+    try {
+      await link(temporary, path)
+    } finally {
+      await unlink(temporary)
+    }
+  })
+}
+
+async function written(path: string, bytes: Uint8Array, publish: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(path)
+  const file = await open(temporary, 'wx')
   try {
-    await link(temporary, join(folder, name))
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) return false
-    throw error
+    await file.writeFile(bytes)
+    await file.sync()
   } finally {
-    await unlink(temporary)
+    await file.close()
   }
-  await synchronizeFolder(folder)
-  return true
+  await publish(temporary)
+  await syncFolder(dirname(path))
 }
 
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
+/** Makes the folder and those above it, where they are missing. */
+export async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true })
+  if (first === undefined) return
+  // Each new folder is an entry of the one above it.
+  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await syncFolder(dirname(folder))
 }
 
-export function storageError(what: string, error: unknown): MillraceError {
-  return new MillraceError('MR_STORAGE', `${what}: ${messageOf(error)}`, { cause: error })
+export async function syncFolder(path: string): Promise<void> {
+  await syncFile(path)
+}
+
+export async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }

@@ -1,31 +1,26 @@
-import { open, readdir, readFile, rm, rmdir } from 'node:fs/promises'
-import { dirname, join, posix } from 'node:path'
+import { open, readdir, readFile, rmdir, unlink } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
 import { MillraceError } from '../../common/errors.ts'
 import type { BlobStore } from '../blob-store.ts'
-import { missing, tooShort } from '../memory-blob-store.ts'
-import { hasCode, makeFolder, replaceDurably, storageError } from './durable-files.ts'
+import { errorCodeOf, makeFolder, replaceDurably, storageError, temporarySuffix } from './durable-files.ts'
 
-/** Blobs as files below a folder: fsync'ed with their names before `put` resolves (R3). Any thread may have one of its own. */
+const nameOfBlob = /^(?!\.)[\w.-]+(?:\/(?!\.)[\w.-]+)*$/
+
+/** Blobs as files of a folder, by their name as a path. What a checksum says is judged by those who hold the reference. */
 export class FolderBlobStore implements BlobStore {
-  readonly #folder: string
-  /** Folders that this instance has made or found. */
-  readonly #made = new Set<string>()
+  readonly folder: string
 
   constructor(folder: string) {
-    this.#folder = folder
+    this.folder = folder
   }
 
   async put(name: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(name)
-    const folder = dirname(path)
     try {
-      if (!this.#made.has(folder)) {
-        await makeFolder(folder)
-        this.#made.add(folder)
-      }
-      await replaceDurably(folder, posix.basename(name), bytes)
+      await makeFolder(dirname(path))
+      await replaceDurably(path, bytes)
     } catch (error) {
-      throw storageError(`can not write ${path}`, error)
+      throw storageError(path, error)
     }
   }
 
@@ -34,26 +29,30 @@ export class FolderBlobStore implements BlobStore {
     try {
       return await readFile(path)
     } catch (error) {
-      throw hasCode(error, 'ENOENT') ? missing(path) : storageError(`can not read ${path}`, error)
+      throw readError(path, error)
     }
   }
 
   async getRange(name: string, offset: number, length: number): Promise<Buffer> {
     const path = this.#path(name)
+    const bytes = Buffer.allocUnsafeSlow(length)
+    let position = 0
     try {
-      const handle = await open(path, 'r')
+      const file = await open(path, 'r')
       try {
-        const bytes = Buffer.allocUnsafeSlow(length)
-        const { bytesRead } = await handle.read(bytes, 0, length, offset)
-        if (bytesRead < length) throw tooShort(path, offset + bytesRead)
-        return bytes
+        while (position < length) {
+          const { bytesRead } = await file.read(bytes, position, length - position, offset + position)
+          if (bytesRead === 0) break
+          position += bytesRead
+        }
       } finally {
-        await handle.close()
+        await file.close()
       }
     } catch (error) {
-      if (error instanceof MillraceError) throw error
-      throw hasCode(error, 'ENOENT') ? missing(path) : storageError(`can not read ${path}`, error)
+      throw readError(path, error)
     }
+    if (position === length) return bytes
+    throw new MillraceError('MR_CHECKPOINT_DAMAGED', `${path} is damaged: it ends at ${offset + position}.`)
   }
 
   async delete(names: readonly string[]): Promise<void> {
@@ -61,52 +60,58 @@ export class FolderBlobStore implements BlobStore {
     for (const name of names) {
       const path = this.#path(name)
       try {
-        await rm(path, { force: true })
+        await unlink(path)
       } catch (error) {
-        throw storageError(`can not delete ${path}`, error)
+        if (errorCodeOf(error) !== 'ENOENT') throw storageError(path, error)
       }
       folders.add(dirname(path))
     }
-    for (const folder of folders) await this.#removeIfEmpty(folder)
+    for (const folder of folders) await this.#removeEmpty(folder)
   }
 
   async list(prefix: string): Promise<readonly string[]> {
+    // Only the last part of a prefix can be a part of a name.
+    const start = join(this.folder, prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/')) : '')
     const names: string[] = []
-    for (const path of await this.#files()) {
-      if (path.startsWith(prefix) && !path.endsWith('.partial')) names.push(path)
+    for (const path of await filesBelow(start)) {
+      const name = relative(this.folder, path)
+      if (name.startsWith(prefix) && !name.endsWith(temporarySuffix)) names.push(name)
     }
     return names.sort()
   }
 
-  async #files(): Promise<readonly string[]> {
-    try {
-      const entries = await readdir(this.#folder, { recursive: true, withFileTypes: true })
-      const start = join(this.#folder, '/').length
-      return entries
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name).slice(start).replaceAll('\\', '/'))
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return []
-      throw storageError(`can not list ${this.#folder}`, error)
-    }
-  }
-
-  /** Of a checkpoint whose blobs are all gone, and of its attempt. */
-  async #removeIfEmpty(folder: string): Promise<void> {
-    for (let empty = folder; empty.length > this.#folder.length; empty = dirname(empty)) {
-      try {
-        await rmdir(empty)
-        this.#made.delete(empty)
-      } catch {
-        return // not empty, or gone already: nothing depends on it
-      }
-    }
-  }
-
   #path(name: string): string {
-    if (!/^[\w.-]+(\/[\w.-]+)*$/.test(name) || name.split('/').some((part) => /^\.+$/.test(part))) {
-      throw new MillraceError('MR_INTERNAL', `${JSON.stringify(name)} is no name of a blob`)
-    }
-    return join(this.#folder, name)
+    if (!nameOfBlob.test(name)) throw new MillraceError('MR_INTERNAL', `${name} is no name of a blob.`)
+    return join(this.folder, name)
   }
+
+  /** A folder where nothing is left, but for what a crash left of a file, and those above it. */
+  async #removeEmpty(folder: string): Promise<void> {
+    if (folder.length <= this.folder.length) return
+    const files = await filesBelow(folder)
+    if (files.some((file) => !file.endsWith(temporarySuffix))) return
+    try {
+      for (const file of files) await unlink(file)
+      await rmdir(folder)
+    } catch {
+      // Someone writes into it after all: it stays.
+      return
+    }
+    await this.#removeEmpty(dirname(folder))
+  }
+}
+
+async function filesBelow(folder: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+    return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  } catch (error) {
+    if (errorCodeOf(error) === 'ENOENT') return []
+    throw storageError(folder, error)
+  }
+}
+
+function readError(path: string, error: unknown): MillraceError {
+  if (errorCodeOf(error) !== 'ENOENT') return storageError(path, error)
+  return new MillraceError('MR_CHECKPOINT_DAMAGED', `${path} is missing.`, { cause: error })
 }

@@ -1,61 +1,68 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { MillraceError, messageOf } from '../../common/errors.ts'
+import { MillraceError } from '../../common/errors.ts'
 import type { Clock } from '../../common/ports.ts'
 import { makeFolder, storageError } from './durable-files.ts'
 
+/** A new run waits so long for one that is dying: a worker may outlive its supervisor for a moment (R30). */
+const waitMs = 5000
+const pollMs = 50
+const sqliteBusy = 5
+
+/** A lock that the operating system frees when this process ends, however it ends. */
 export interface FolderLock {
   release(): void
 }
 
-/** A process that was just killed, or whose supervisor was, needs a moment to end. */
-const waitMs = 5000
-const pauseMs = 50
+/** Locks live as long as their database is open: it must not be collected as garbage before `release`. */
+const held = new Set<DatabaseSync>()
 
 /**
- * Takes the exclusive lock of a folder for the life of this process (R11): an exclusive transaction of SQLite, so that
- * the kernel frees it however the process ends. Waits up to 5 s for a holder that is ending (R30).
- * @throws MillraceError MR_RUN_LOCKED naming the holder
+ * R11: an exclusive SQLite transaction on the file `lock` of the folder.
+ * @throws MillraceError MR_RUN_LOCKED naming the process that holds it; MR_STORAGE
  */
 export async function lockFolder(folder: string, clock: Clock): Promise<FolderLock> {
-  await makeFolder(folder).catch((error: unknown) => {
-    throw storageError(`can not make ${folder}`, error)
-  })
+  const path = join(folder, 'lock')
+  const holder = join(folder, 'lock-holder')
   const deadline = clock.monotonicMs() + waitMs
-  for (;;) {
-    const lock = tryLock(folder)
-    if (lock !== undefined) {
-      await writeFile(holderFile(folder), `${process.pid}\n`)
-      return lock
-    }
-    if (clock.monotonicMs() >= deadline) throw await lockedError(folder)
-    await new Promise<void>((resolve) => void clock.schedule(pauseMs, resolve))
-  }
-}
-
-function tryLock(folder: string): FolderLock | undefined {
-  const path = join(folder, 'lock.sqlite')
-  let database: DatabaseSync | undefined
   try {
-    database = new DatabaseSync(path)
-    database.exec('BEGIN EXCLUSIVE')
-    const held = database
-    return { release: () => held.close() }
+    await makeFolder(folder)
+    const database = new DatabaseSync(path)
+    while (!isLockedBy(database)) {
+      if (clock.monotonicMs() >= deadline) {
+        database.close()
+        throw await lockedError(folder, holder)
+      }
+      await new Promise<void>((resolve) => clock.schedule(pollMs, resolve))
+    }
+    held.add(database)
+    await writeFile(holder, `${process.pid}\n`)
+    return {
+      release: () => {
+        if (held.delete(database)) database.close()
+      },
+    }
   } catch (error) {
-    database?.close()
-    if (/locked|busy/i.test(messageOf(error))) return undefined
-    throw storageError(`can not lock ${path}`, error)
+    throw error instanceof MillraceError ? error : storageError(path, error)
   }
 }
 
-async function lockedError(folder: string): Promise<MillraceError> {
-  const holder = await readFile(holderFile(folder), 'utf8').catch(() => '')
-  const who = holder.trim() === '' ? 'another process' : `process ${holder.trim()}`
-  return new MillraceError('MR_RUN_LOCKED', `${who} runs this job on ${folder}`)
+function isLockedBy(database: DatabaseSync): boolean {
+  try {
+    database.exec('BEGIN EXCLUSIVE')
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'errcode' in error && error.errcode === sqliteBusy) return false
+    database.close()
+    throw error
+  }
 }
 
-/** Only for messages: the lock itself knows no names. */
-function holderFile(folder: string): string {
-  return join(folder, 'lock.holder')
+async function lockedError(folder: string, holder: string): Promise<MillraceError> {
+  const pid = await readFile(holder, 'utf8').then(
+    (text) => `process ${text.trim()}`,
+    () => 'another process',
+  )
+  return new MillraceError('MR_RUN_LOCKED', `${folder} is in use: ${pid} runs this job.`)
 }

@@ -1,95 +1,105 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { MillraceError } from '../../common/errors.ts'
 import { type CheckpointId, checkpointId } from '../../common/ids.ts'
-import { hasCode, makeFolder, storageError, synchronizeFolder } from './durable-files.ts'
-import { FolderCheckpointStore, namesIn } from './folder-checkpoint-store.ts'
+import { errorCodeOf, makeFolder, storageError, syncFolder } from './durable-files.ts'
+import { FolderCheckpointStore } from './folder-checkpoint-store.ts'
 
-/** A completed checkpoint in a run's folder. */
+/** A completed checkpoint, with the run that made it. */
 export interface FoundCheckpoint {
   readonly store: FolderCheckpointStore
   readonly id: CheckpointId
 }
 
-/** Run folders `run-<k>` of a job, oldest first. */
-export async function runFolders(jobFolder: string): Promise<readonly string[]> {
-  const names = await namesIn(jobFolder)
-  return names
-    .map((name) => ({ name, number: Number(/^run-(\d+)$/.exec(name)?.[1]) }))
-    .filter(({ number }) => !Number.isNaN(number))
-    .sort((a, b) => a.number - b.number)
-    .map(({ name }) => join(jobFolder, name))
-}
+const runName = /^run-(\d+)$/
+const checkpointName = /^chk-(\d+)(?:\.json)?$/
 
-/** Makes the next `run-<k>` by an exclusive mkdir (R11). */
+/** Makes the folder of a new run, `run-<k>`, by exclusive mkdir (R11). */
 export async function createRunFolder(jobFolder: string): Promise<string> {
   try {
     await makeFolder(jobFolder)
-    const last = (await runFolders(jobFolder)).at(-1)
-    for (let number = last === undefined ? 1 : Number(basename(last).slice('run-'.length)) + 1; ; number++) {
+    for (let number = ((await runNumbers(jobFolder))[0] ?? 0) + 1; ; number++) {
       const folder = join(jobFolder, `run-${number}`)
       try {
         await mkdir(folder)
       } catch (error) {
-        if (hasCode(error, 'EEXIST')) continue
+        if (errorCodeOf(error) === 'EEXIST') continue
         throw error
       }
-      await synchronizeFolder(jobFolder)
+      await syncFolder(jobFolder)
       return folder
     }
   } catch (error) {
-    throw storageError(`can not make a run's folder in ${jobFolder}`, error)
+    throw storageError(jobFolder, error)
   }
 }
 
-/** The newest completed checkpoint over all runs of the job; undefined: there is none. */
+/** Completed checkpoints of all runs of a job, newest run first, and newest first within a run (R9). */
+export async function completedCheckpoints(jobFolder: string): Promise<readonly FoundCheckpoint[]> {
+  const found: FoundCheckpoint[] = []
+  for (const number of await runNumbers(jobFolder)) {
+    const store = new FolderCheckpointStore(join(jobFolder, `run-${number}`))
+    for (const id of (await store.list()).toReversed()) found.push({ store, id })
+  }
+  return found
+}
+
+/** The newest over all runs; undefined: there is none. */
 export async function latestCheckpoint(jobFolder: string): Promise<FoundCheckpoint | undefined> {
-  for (const folder of (await runFolders(jobFolder)).toReversed()) {
-    const found = await newestOf(folder)
-    if (found !== undefined) return found
+  for (const number of await runNumbers(jobFolder)) {
+    const store = new FolderCheckpointStore(join(jobFolder, `run-${number}`))
+    const id = (await store.list()).at(-1)
+    if (id !== undefined) return { store, id }
   }
   return undefined
 }
 
 /**
- * The checkpoint that a person names: `chk-<n>` of the newest run that has it, a run's folder (its newest), or a record's
- * path with or without `.json`.
- * @throws MillraceError MR_CHECKPOINT_NOT_FOUND
+ * The checkpoint that a person names: `chk-7` (of the newest run that has it), or the path of a record
+ * (`…/run-3/records/chk-7.json`), of a run (`…/run-3`: its newest), or of a job's folder (its newest).
+ * @throws MillraceError MR_CHECKPOINT_NOT_FOUND naming what was looked for and what there is
  */
-export async function namedCheckpoint(jobFolder: string, name: string): Promise<FoundCheckpoint> {
-  const found = /^chk-\d+$/.test(name) ? await ofAnyRun(jobFolder, idOf(name)) : await atPath(resolve(name))
-  if (found === undefined) {
-    throw new MillraceError(
-      'MR_CHECKPOINT_NOT_FOUND',
-      `there is no completed checkpoint ${name} (checkpoints of this job are in ${jobFolder})`,
-    )
+export async function namedCheckpoint(jobFolder: string, reference: string): Promise<FoundCheckpoint> {
+  const all = await completedCheckpoints(jobFolder)
+  const digits = checkpointName.exec(reference)?.[1]
+  const candidates = digits !== undefined ? all.filter(({ id }) => id === Number(digits)) : await atPath(reference)
+  const inJobFolder = digits === undefined && candidates.length === 0 ? await atPath(join(jobFolder, reference)) : []
+  const found = candidates[0] ?? inJobFolder[0]
+  if (found !== undefined) return found
+  const known = all.slice(0, 5).map(({ store, id }) => `chk-${id} of ${basename(store.runFolder)}`)
+  throw new MillraceError(
+    'MR_CHECKPOINT_NOT_FOUND',
+    `There is no completed checkpoint ${reference}. ${known.length === 0 ? `${jobFolder} holds none` : `${jobFolder} holds ${known.join(', ')}`}.`,
+  )
+}
+
+async function atPath(path: string): Promise<readonly FoundCheckpoint[]> {
+  const absolute = resolve(path)
+  const digits = checkpointName.exec(basename(absolute))?.[1]
+  if (digits !== undefined) {
+    const above = dirname(absolute)
+    const store = new FolderCheckpointStore(basename(above) === 'records' ? dirname(above) : above)
+    const id = checkpointId(Number(digits))
+    return (await store.list()).includes(id) ? [{ store, id }] : []
   }
-  return found
+  const run = new FolderCheckpointStore(basename(absolute) === 'records' ? dirname(absolute) : absolute)
+  const newest = (await run.list()).at(-1)
+  return newest === undefined ? await completedCheckpoints(absolute) : [{ store: run, id: newest }]
 }
 
-async function newestOf(runFolder: string): Promise<FoundCheckpoint | undefined> {
-  const store = new FolderCheckpointStore(runFolder)
-  const id = (await store.list()).at(-1)
-  return id === undefined ? undefined : { store, id }
-}
-
-async function ofAnyRun(jobFolder: string, id: CheckpointId): Promise<FoundCheckpoint | undefined> {
-  for (const folder of (await runFolders(jobFolder)).toReversed()) {
-    const store = new FolderCheckpointStore(folder)
-    if ((await store.list()).includes(id)) return { store, id }
+/** Highest first. */
+async function runNumbers(jobFolder: string): Promise<readonly number[]> {
+  let names: readonly string[]
+  try {
+    names = await readdir(jobFolder)
+  } catch (error) {
+    const code = errorCodeOf(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return []
+    throw storageError(jobFolder, error)
   }
-  return undefined
-}
-
-async function atPath(path: string): Promise<FoundCheckpoint | undefined> {
-  if (/^chk-\d+(\.json)?$/.test(basename(path))) {
-    const store = new FolderCheckpointStore(dirname(dirname(path)))
-    const id = idOf(basename(path))
-    return (await store.list()).includes(id) ? { store, id } : undefined
-  }
-  return (await newestOf(path)) ?? (await latestCheckpoint(path))
-}
-
-function idOf(name: string): CheckpointId {
-  return checkpointId(Number(/\d+/.exec(name)?.[0]))
+  return names
+    .map((name) => runName.exec(name)?.[1])
+    .filter((digits) => digits !== undefined)
+    .map(Number)
+    .sort((left, right) => right - left)
 }

@@ -1,0 +1,61 @@
+import { MillraceError } from '../common/errors.ts'
+import { type CheckpointId, checkpointId } from '../common/ids.ts'
+import type { BlobStore } from './blob-store.ts'
+import { BlobSweeper } from './blob-sweeper.ts'
+import type { CheckpointRecord } from './checkpoint-record.ts'
+import type { CheckpointStore } from './checkpoint-store.ts'
+
+/** Records held by this process, for tests. Records are kept as text, so that nobody shares them. */
+export class MemoryCheckpointStore implements CheckpointStore {
+  readonly #records = new Map<CheckpointId, string>()
+  readonly #committed = new Set<CheckpointId>()
+  readonly #sweeper: BlobSweeper
+  #begun = 0
+
+  constructor(blobStore: BlobStore) {
+    this.#sweeper = new BlobSweeper(blobStore)
+  }
+
+  async begin(): Promise<CheckpointId> {
+    this.#begun++
+    return checkpointId(this.#begun)
+  }
+
+  async complete(record: CheckpointRecord): Promise<void> {
+    if (this.#records.has(record.id)) throw recordExists(record.id)
+    this.#records.set(record.id, JSON.stringify(record))
+  }
+
+  async markCommitted(id: CheckpointId): Promise<void> {
+    this.#committed.add(id)
+  }
+
+  async isCommitted(id: CheckpointId): Promise<boolean> {
+    return this.#committed.has(id)
+  }
+
+  async list(): Promise<readonly CheckpointId[]> {
+    return [...this.#records.keys()].sort((left, right) => left - right)
+  }
+
+  async read(id: CheckpointId): Promise<CheckpointRecord> {
+    const text = this.#records.get(id)
+    if (text === undefined) throw new MillraceError('MR_CHECKPOINT_NOT_FOUND', `There is no checkpoint ${id}.`)
+    return JSON.parse(text) as CheckpointRecord
+  }
+
+  async retain(retained: number): Promise<void> {
+    const ids = await this.list()
+    const kept = ids.slice(-Math.max(1, retained))
+    for (const id of ids) {
+      if (kept.includes(id)) continue
+      this.#records.delete(id)
+      this.#committed.delete(id)
+    }
+    await this.#sweeper.sweep(await Promise.all(kept.map((id) => this.read(id))))
+  }
+}
+
+export function recordExists(id: CheckpointId): MillraceError {
+  return new MillraceError('MR_STORAGE', `Checkpoint ${id} has a record already.`)
+}

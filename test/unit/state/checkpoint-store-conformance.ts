@@ -1,0 +1,121 @@
+import { expect, test } from 'vitest'
+import { type CheckpointId, checkpointId, jobId, vertexId } from '../../../src/common/ids.ts'
+import type { BlobStore } from '../../../src/state/blob-store.ts'
+import type { CheckpointRecord } from '../../../src/state/checkpoint-record.ts'
+import type { CheckpointStore } from '../../../src/state/checkpoint-store.ts'
+import { blobReferenceOf, encodeManifest, type SubtaskManifest } from '../../../src/state/subtask-manifest.ts'
+
+export interface Stores {
+  readonly checkpointStore: CheckpointStore
+  readonly blobStore: BlobStore
+}
+
+export function recordOf(id: number, manifest = blobReferenceOf('job/attempt/chk-0/manifest', Buffer.alloc(0))) {
+  return {
+    formatVersion: 1,
+    jobId: jobId('job'),
+    jobName: 'the job',
+    id: checkpointId(id),
+    kind: 'checkpoint',
+    triggeredAt: 1000,
+    completedAt: 1001,
+    graphHash: 'abc',
+    vertices: [
+      {
+        vertexId: vertexId('vertex'),
+        operatorUids: ['source', 'count'],
+        parallelism: 1,
+        maxParallelism: 128,
+        subtasks: [
+          { manifest, splits: [{ id: 'p-0', position: { offset: 7 } }], finished: false, hasCommittables: false },
+        ],
+      },
+    ],
+  } as const satisfies CheckpointRecord
+}
+
+/** Puts a manifest that names these blobs, and the blobs of checkpoint `id` among them. */
+export async function checkpointWith(blobStore: BlobStore, id: number, names: readonly string[]) {
+  const own = `job/attempt/chk-${id}/`
+  for (const name of names) if (name.startsWith(own)) await blobStore.put(name, Buffer.from(name))
+  const manifest: SubtaskManifest = {
+    formatVersion: 1,
+    jobId: 'job',
+    vertexId: 'vertex',
+    attemptId: 'attempt',
+    subtaskIndex: 0,
+    parallelism: 1,
+    maxParallelism: 128,
+    checkpointId: id,
+    base: 0,
+    blobs: names.map((name) => blobReferenceOf(name, Buffer.from(name))),
+    operators: [],
+  }
+  const bytes = encodeManifest(manifest)
+  const reference = blobReferenceOf(`${own}manifest`, bytes)
+  await blobStore.put(reference.name, bytes)
+  return recordOf(id, reference)
+}
+
+/** What every CheckpointStore keeps to. */
+export function testCheckpointStore(name: string, make: () => Promise<Stores>): void {
+  test(`${name}: ids count up and are never minted twice (R2)`, async () => {
+    const { checkpointStore } = await make()
+    const ids: CheckpointId[] = []
+    for (let count = 0; count < 4; count++) ids.push(await checkpointStore.begin())
+    expect(ids).toEqual([1, 2, 3, 4])
+  })
+
+  test(`${name}: records are read back and listed, oldest first`, async () => {
+    const { checkpointStore } = await make()
+    expect(await checkpointStore.list()).toEqual([])
+    for (const id of [10, 9, 2]) await checkpointStore.complete(recordOf(id))
+    expect(await checkpointStore.list()).toEqual([2, 9, 10])
+    expect(await checkpointStore.read(checkpointId(9))).toEqual(recordOf(9))
+  })
+
+  test(`${name}: a second record of an id is refused and the first stays`, async () => {
+    const { checkpointStore } = await make()
+    await checkpointStore.complete(recordOf(3))
+    const second = { ...recordOf(3), jobName: 'another' }
+    await expect(checkpointStore.complete(second)).rejects.toMatchObject({ code: 'MR_STORAGE' })
+    expect((await checkpointStore.read(checkpointId(3))).jobName).toBe('the job')
+  })
+
+  test(`${name}: a record that is not there is MR_CHECKPOINT_NOT_FOUND`, async () => {
+    const { checkpointStore } = await make()
+    await expect(checkpointStore.read(checkpointId(5))).rejects.toMatchObject({ code: 'MR_CHECKPOINT_NOT_FOUND' })
+  })
+
+  test(`${name}: the committed mark is of one checkpoint, and may be set twice (R17)`, async () => {
+    const { checkpointStore } = await make()
+    await checkpointStore.complete(recordOf(1))
+    await checkpointStore.complete(recordOf(2))
+    await checkpointStore.markCommitted(checkpointId(1))
+    await checkpointStore.markCommitted(checkpointId(1))
+    expect(await checkpointStore.isCommitted(checkpointId(1))).toBe(true)
+    expect(await checkpointStore.isCommitted(checkpointId(2))).toBe(false)
+  })
+
+  test(`${name}: retain keeps the newest records and every blob that they name, and no other old blob (R10)`, async () => {
+    const { checkpointStore, blobStore } = await make()
+    await checkpointStore.complete(await checkpointWith(blobStore, 1, ['job/attempt/chk-1/0', 'job/attempt/chk-1/1']))
+    // Aborted: no record.
+    await checkpointWith(blobStore, 2, ['job/attempt/chk-2/0'])
+    await checkpointStore.complete(await checkpointWith(blobStore, 3, ['job/attempt/chk-1/0', 'job/attempt/chk-3/0']))
+    await checkpointStore.complete(await checkpointWith(blobStore, 4, ['job/attempt/chk-1/0', 'job/attempt/chk-4/0']))
+    // Open: no record yet.
+    await checkpointWith(blobStore, 5, ['job/attempt/chk-5/0'])
+    await checkpointStore.retain(2)
+    expect(await checkpointStore.list()).toEqual([3, 4])
+    expect(await blobStore.list('')).toEqual([
+      'job/attempt/chk-1/0',
+      'job/attempt/chk-3/0',
+      'job/attempt/chk-3/manifest',
+      'job/attempt/chk-4/0',
+      'job/attempt/chk-4/manifest',
+      'job/attempt/chk-5/0',
+      'job/attempt/chk-5/manifest',
+    ])
+  })
+}
