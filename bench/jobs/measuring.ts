@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Sink } from 'millrace'
-import type { Format } from 'millrace/formats'
+import type { Decoder, Format } from 'millrace/formats'
 
 /** What one slot saw, written when its sink closes; bench/run.ts adds the slots up. Times are of the system-wide monotonic clock. */
 export interface SlotFigures {
@@ -29,17 +29,26 @@ let first: Moment | undefined
 /** The same format; notes the moment of the first record and then steps aside, so that it costs nothing per record. */
 export function noted<T>(format: Format<T>): Format<T> {
   return {
-    ...format,
+    name: format.name,
+    type: format.type,
+    createEncoder: () => format.createEncoder(),
     createDecoder() {
       const decoder = format.createDecoder()
-      const decode = decoder.decode.bind(decoder)
-      decoder.decode = (bytes, start, end) => {
-        first ??= moment()
-        decoder.decode = decode
-        return decode(bytes, start, end)
-      }
+      noteFirst(decoder, 'decode')
+      noteFirst(decoder, 'decodeView')
       return decoder
     },
+  }
+}
+
+/** Puts a method before the decoder's own that notes the moment and takes itself away. */
+function noteFirst<T>(decoder: Decoder<T>, method: 'decode' | 'decodeView'): void {
+  const decode = decoder[method]?.bind(decoder)
+  if (decode === undefined) return
+  decoder[method] = (bytes, start, end) => {
+    first ??= moment()
+    decoder[method] = decode
+    return decode(bytes, start, end)
   }
 }
 
