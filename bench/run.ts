@@ -155,7 +155,8 @@ function childrenOf(pid: number): readonly number[] {
 function processFigures(pid: number): { readonly peakMb: number; readonly cpuSeconds: number } | undefined {
   try {
     const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    return { peakMb: Number(peak) / 1024, cpuSeconds: cpuSecondsOf(pid) }
+    // A process that has just ended has no memory any more.
+    return peak === undefined ? undefined : { peakMb: Number(peak) / 1024, cpuSeconds: cpuSecondsOf(pid) }
   } catch {
     return undefined
   }

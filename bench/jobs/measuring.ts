@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Sink } from 'millrace'
 import type { Decoder, Format } from 'millrace/formats'
+import { startProfile } from './profile.ts'
 
 /** What one slot saw, written when its sink closes; bench/run.ts adds the slots up. Times are of the system-wide monotonic clock. */
 export interface SlotFigures {
@@ -62,6 +63,7 @@ export function summingSink<T>(folder: string, firstOf: (value: T) => number, se
       let sumA = 0
       let sumB = 0
       let last: Moment | undefined
+      const profile = startProfile()
       return {
         writable: true,
         write(value) {
@@ -76,6 +78,7 @@ export function summingSink<T>(folder: string, firstOf: (value: T) => number, se
         },
         async commit() {},
         async close() {
+          await (await profile)()
           const end = last ?? moment()
           const begin = first ?? end
           const figures: SlotFigures = {

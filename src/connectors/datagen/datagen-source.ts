@@ -80,6 +80,15 @@ export function datagenEnumerator(options: JsonValue): SplitEnumerator {
   }
 }
 
+interface Progress {
+  readonly id: string
+  next: number
+  readonly step: number
+  readonly end: number
+  /** Its end has been told. */
+  finished: boolean
+}
+
 /** A pause is at least this long, so that a slow rate costs few wake-ups. */
 const shortestPauseMs = 5
 
@@ -88,7 +97,7 @@ class DatagenReader<T> implements SourceReader<T> {
   readonly #context: SourceReaderContext
   /** Records a millisecond of this subtask; Infinity: no limit. */
   readonly #ratePerMs: number
-  readonly #splits: { readonly id: string; next: number; readonly step: number; readonly end: number }[] = []
+  readonly #splits: Progress[] = []
   #complete = false
   #turn = 0
   #startedMs: number | undefined
@@ -105,7 +114,7 @@ class DatagenReader<T> implements SourceReader<T> {
   addSplits(splits: readonly SourceSplit[]): void {
     for (const split of splits) {
       const { next, step, end } = split.position as unknown as DatagenPosition
-      this.#splits.push({ id: split.id, next, step, end: end ?? Number.POSITIVE_INFINITY })
+      this.#splits.push({ id: split.id, next, step, end: end ?? Number.POSITIVE_INFINITY, finished: false })
     }
     this.#context.wake()
   }
@@ -120,7 +129,7 @@ class DatagenReader<T> implements SourceReader<T> {
     if (allowed === 0) return 'waiting'
     for (let tried = 0; tried < this.#splits.length; tried++) {
       const split = this.#splits[this.#turn++ % this.#splits.length]
-      if (split === undefined || split.next >= split.end) continue
+      if (split === undefined || split.finished) continue
       output.useSplit(split.id)
       for (let emitted = 0; emitted < allowed && split.next < split.end; emitted++) {
         const value = this.#generate(split.next)
@@ -128,7 +137,11 @@ class DatagenReader<T> implements SourceReader<T> {
         this.#emitted++
         output.collect(value, noTimestamp)
       }
-      if (split.next >= split.end) output.splitFinished(split.id)
+      if (split.next >= split.end) {
+        // Also a restored split that is at its end already: it must hold back no watermark.
+        split.finished = true
+        output.splitFinished(split.id)
+      }
       return 'records'
     }
     return this.#complete ? 'ended' : 'waiting'

@@ -5,13 +5,14 @@ import { datagen, datagenEnumerator } from '../../../src/connectors/datagen/data
 
 function collecting() {
   const values: number[] = []
+  const finished: string[] = []
   const output: SourceOutput<number> = {
     useSplit: () => {},
     collect: (value) => void values.push(value),
     deadLetter: () => {},
-    splitFinished: () => {},
+    splitFinished: (id) => void finished.push(id),
   }
-  return { values, output }
+  return { values, finished, output }
 }
 const contextOf = (parallelism: number, clock: SourceReaderContext['clock'] = systemClock): SourceReaderContext => ({
   subtaskIndex: 0,
@@ -55,4 +56,17 @@ test('the rate is kept over all subtasks', async () => {
 test('a count or rate that makes no sense is refused', () => {
   expect(() => datagen({ generate: (i) => i, count: -1 })).toThrow('count')
   expect(() => datagen({ generate: (i) => i, recordsPerSecond: 0 })).toThrow('recordsPerSecond')
+})
+
+test('a restored split that is at its end already is told as finished, so that it holds back no watermark', () => {
+  const reader = datagen({ generate: (index) => index, count: 10 }).createReader(contextOf(1))
+  reader.addSplits([
+    { id: 'done', position: { next: 10, step: 2, end: 10 } },
+    { id: 'open', position: { next: 7, step: 2, end: 10 } },
+  ])
+  reader.noMoreSplits()
+  const { values, finished, output } = collecting()
+  while (reader.poll(output, 10) !== 'ended');
+  expect(values).toEqual([7, 9])
+  expect(finished).toEqual(['done', 'open'])
 })
