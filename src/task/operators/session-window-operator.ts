@@ -122,7 +122,6 @@ export class SessionWindowOperator extends OperatorBase {
     }
     for (const other of sessions.splice(index + 1, count - 1)) {
       first.contents = this.#contents.merge(first.contents, other.contents)
-      first.deadline = Math.min(first.deadline, other.deadline)
     }
     first.contents = this.#contents.add(first.contents, value)
     first.start = start

@@ -62,6 +62,32 @@ describe('Timers', () => {
     expect(harness.output.map(({ timestamp }) => timestamp)).toEqual([-20, -7, 3, 5])
   })
 
+  test('One that is registered while its own time fires fires again, and an earlier one goes before the rest.', async () => {
+    const again = new Map([
+      ['a', 10],
+      ['b', 5],
+    ])
+    const harness = await OperatorHarness.keyedProcess<string, Event, string>(
+      {
+        processElement(_event, { timers }) {
+          timers.registerEventTimeTimer(10)
+        },
+        onTimer(timestamp, { key, timers }, out) {
+          out.collect(`${key} ${timestamp}`)
+          const next = again.get(key)
+          again.delete(key)
+          if (next !== undefined) timers.registerEventTimeTimer(next)
+        },
+      },
+      keySelector,
+    )
+    for (const key of ['a', 'b', 'c']) harness.processElement({ key }, 0)
+    harness.processWatermark(20)
+    const fired = harness.output.map(({ value }) => value)
+    expect(fired.toSorted()).toEqual(['a 10', 'a 10', 'b 10', 'b 5', 'c 10'])
+    expect(fired.indexOf('b 5')).toBe(fired.indexOf('b 10') + 1)
+  })
+
   test('They fire in slices, in one step however many there are (R33).', async () => {
     const harness = await OperatorHarness.keyedProcess(alarm('event-time'), keySelector)
     for (let index = 0; index < 10; index++) harness.processElement({ key: `k${index}`, at: index % 3 }, 0)

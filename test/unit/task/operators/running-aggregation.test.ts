@@ -157,6 +157,22 @@ describe('A running aggregate', () => {
     expect(valuesOf(harness)).toEqual([1, 10, 2, 15])
   })
 
+  test.each([
+    ['untyped', undefined],
+    ['declared', averageType],
+  ])('takes an add that makes new accumulators: %s.', async (_, type) => {
+    const aggregate: AggregateFunction<Sum, Average, number> = {
+      ...average(type),
+      add: ({ sum, count }, { total }) => ({ sum: sum + total, count: count + 1 }),
+    }
+    const harness = await OperatorHarness.of<Sum, number>(
+      { kind: 'aggregate', aggregate: aggregate as Erased, withKey: undefined },
+      { keySelector },
+    )
+    for (const total of [1, 2, 6]) harness.processElement({ key: 'a', total })
+    expect(valuesOf(harness)).toEqual([1, 1.5, 3])
+  })
+
   test('can name its key.', async () => {
     const harness = await OperatorHarness.of<Sum, unknown>(
       {

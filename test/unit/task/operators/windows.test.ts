@@ -17,8 +17,8 @@ const listed: ProcessWindowFunction<Click, string, string> = {
   },
 }
 
-function windowsOf(assigner: WindowAssigner, given: Partial<WindowSpec> = {}): Promise<OperatorHarness<Click, string>> {
-  const spec: OperatorSpec = {
+function specOf(assigner: WindowAssigner, given: Partial<WindowSpec> = {}): OperatorSpec {
+  return {
     kind: 'window',
     assigner,
     allowedLatenessMs: 0,
@@ -30,7 +30,12 @@ function windowsOf(assigner: WindowAssigner, given: Partial<WindowSpec> = {}): P
     },
     ...given,
   }
-  return OperatorHarness.of(spec, { keySelector: ([key]) => key })
+}
+
+const keySelector = ([key]: Click): string => key
+
+function windowsOf(assigner: WindowAssigner, given: Partial<WindowSpec> = {}): Promise<OperatorHarness<Click, string>> {
+  return OperatorHarness.of(specOf(assigner, given), { keySelector })
 }
 
 const take = (harness: OperatorHarness<Click, string>): string[] => harness.output.splice(0).map(({ value }) => value)
@@ -119,25 +124,67 @@ describe('Tumbling windows', () => {
     harness.processElement(['a', 1], 1)
     harness.processWatermark(20)
     expect(take(harness)).toEqual(['a [0, 10) 1'])
-    const spec: OperatorSpec = {
-      kind: 'window',
-      assigner: tumbling,
-      allowedLatenessMs: 100,
-      lateTag: undefined,
-      compute: {
-        kind: 'process',
-        type: { kind: 'untyped' },
-        process: listed as ProcessWindowFunction<unknown, unknown, Key>,
-      },
-    }
-    const restored = await OperatorHarness.of<Click, string>(spec, {
-      keySelector: ([key]) => key,
+    const restored = await OperatorHarness.of<Click, string>(specOf(tumbling, { allowedLatenessMs: 100 }), {
+      keySelector,
       restore: await harness.snapshot(),
     })
     restored.processWatermark(30)
     expect(take(restored)).toEqual([])
     restored.processElement(['a', 2], 2)
     expect(take(restored)).toEqual(['a [0, 10) 1 2'])
+  })
+
+  test('leave no state behind after the allowed lateness.', async () => {
+    const harness = await windowsOf(tumbling, { allowedLatenessMs: 5 })
+    harness.processElement(['a', 1], 1)
+    harness.processWatermark(9)
+    harness.processWatermark(14)
+    // More lateness than before shows what is still there.
+    const restored = await OperatorHarness.of<Click, string>(specOf(tumbling, { allowedLatenessMs: 100 }), {
+      keySelector,
+      restore: await harness.snapshot(),
+    })
+    restored.processElement(['a', 2], 2)
+    expect(take(restored)).toEqual(['a [0, 10) 2'])
+  })
+
+  test('emit lists that later records do not change (R7).', async () => {
+    const all: ProcessWindowFunction<Click, readonly Click[], string> = {
+      process: (_key, _context, elements, out) => out.collect(elements),
+    }
+    const harness = await OperatorHarness.of<Click, readonly Click[]>(
+      specOf(tumbling, {
+        allowedLatenessMs: 5,
+        compute: {
+          kind: 'process',
+          type: { kind: 'untyped' },
+          process: all as ProcessWindowFunction<unknown, unknown, Key>,
+        },
+      }),
+      { keySelector },
+    )
+    harness.processElement(['a', 1], 1)
+    harness.processWatermark(9)
+    harness.processElement(['a', 2], 2)
+    expect(harness.output.map(({ value }) => value.length)).toEqual([1, 2])
+  })
+
+  test('of a reduce that gives the record itself do not change it later (R7).', async () => {
+    const reduce = (left: unknown, right: unknown): unknown => {
+      const [kept, value] = [left as { total: number }, right as { total: number }]
+      if (value.total > 10) return value
+      kept.total += value.total
+      return kept
+    }
+    const harness = await OperatorHarness.of<{ total: number }, { total: number }>(
+      specOf(tumbling, { compute: { kind: 'reduce', reduce, type: { kind: 'untyped' }, process: undefined } }),
+      { keySelector: () => 'all' },
+    )
+    const records = [1, 20, 3].map((total) => ({ total }))
+    for (const record of records) harness.processElement(record, 1)
+    harness.endInput()
+    expect(harness.output).toEqual([{ value: { total: 23 }, timestamp: 9 }])
+    expect(records.map(({ total }) => total)).toEqual([1, 20, 3])
   })
 
   test.each([noTimestamp, Number.NaN])(
