@@ -10,7 +10,7 @@ export interface Transport {
   connect(sender: Address, token: string): Connection
 }
 
-/** Names an actor within a cluster, such as `job-master/<job id>`. */
+/** Names one life of an actor within a cluster, such as `job-master/<job id>`: one that comes again has another, since senders number on (R22). */
 export type Address = string
 
 export interface Inbox {
