@@ -69,15 +69,7 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
   const storage = await commonStorage(restored)
   const attempt = attemptId(`attempt-${subtaskIndex}-${++storage.attempts}`)
   const keyGroups = keyGroupRange(subtaskIndex, parallelism, maxParallelism)
-  const keyedState = isKeyed(spec)
-    ? new KeyedStateBackend({
-        keyGroups,
-        maxParallelism,
-        memory: new ManagedMemory(1 << 30),
-        operatorName: harnessOperator,
-        freezeValues: options.freezeState ?? true,
-      })
-    : undefined
+  const keyedState = isKeyed(spec) ? emptyKeyedState(keyGroups, maxParallelism, options.freezeState ?? true) : undefined
   const operatorState = new OperatorStateBackend(harnessOperator)
   const own = restored.find((snapshot) => snapshot.subtaskIndex === subtaskIndex)
   const ownManifestIsBase = own !== undefined && own.parallelism === parallelism
@@ -129,6 +121,11 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
     checkpointId,
     base: ownManifestIsBase ? checkpointId : 0,
   }
+}
+
+function emptyKeyedState(keyGroups: KeyGroupRange, maxParallelism: number, freezeValues: boolean): KeyedStateBackend {
+  const memory = new ManagedMemory(1 << 30)
+  return new KeyedStateBackend({ keyGroups, maxParallelism, memory, operatorName: harnessOperator, freezeValues })
 }
 
 /** Subtasks that started empty wrote into storages of their own: what is restored together is brought together. */
