@@ -35,8 +35,18 @@ export type KafkaDeserialization<T> =
  * Reads topics of Kafka (2.3 or newer). Partitions are assigned by the JobMaster, never by a consumer group, and each
  * partition's next offset is part of the checkpoint.
  *
+ * @example
  * ```ts
- * const ads = KafkaSource.of({ topics: ['ads'], groupId: 'views', value: json<AdEvent>() })
+ * import { job, WatermarkStrategy } from 'millrace'
+ * import { json } from 'millrace/formats'
+ * import { KafkaSource } from 'millrace/kafka'
+ *
+ * export default job('ads', (env) => {
+ *   const ads = KafkaSource.of({ topics: ['ads'], groupId: 'views', value: json<{ adId: string; at: number }>() })
+ *   env
+ *     .fromSource(ads, WatermarkStrategy.forBoundedOutOfOrderness('5s').withTimestamps((ad) => ad.at), 'ads')
+ *     .print()
+ * })
  * ```
  *
  * A record that can not be decoded fails the job with its topic, partition and offset (MR_DESERIALIZATION), unless the
