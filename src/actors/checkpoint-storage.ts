@@ -102,12 +102,15 @@ async function completeAgain(store: CheckpointStore, record: CheckpointRecord): 
     if (!(await store.list()).includes(record.id)) throw error
     const found = await store.read(record.id)
     if (JSON.stringify(found) !== JSON.stringify(record)) throw error
+    await store.makeDurable(record.id)
   }
 }
 
+/** Found, not written by us: it is made durable before anyone acts on it (R3). */
 async function previousOf(store: CheckpointStore | undefined, point: RestorePoint): Promise<RestorePoint | undefined> {
   if (store === undefined) return undefined
   const older = (await store.list()).filter((id) => id < point.record.id).at(-1)
   if (older === undefined) return undefined
+  await store.makeDurable(older)
   return { ...point, record: await store.read(older), committed: await store.isCommitted(older) }
 }

@@ -10,6 +10,8 @@ export interface CheckpointStore {
   begin(): Promise<CheckpointId>
   /** Writes the record in one exclusive step. @throws MillraceError MR_STORAGE where a record of that id exists already */
   complete(record: CheckpointRecord): Promise<void>
+  /** A record that is there may not have reached the disk: called before anyone acts on one that was found, not written (R3, R11). */
+  makeDurable(id: CheckpointId): Promise<void>
   /** All sink subtasks have reported their commits (R17). */
   markCommitted(id: CheckpointId): Promise<void>
   isCommitted(id: CheckpointId): Promise<boolean>

@@ -26,6 +26,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
     this.#records.set(record.id, JSON.stringify(record))
   }
 
+  async makeDurable(): Promise<void> {}
+
   async markCommitted(id: CheckpointId): Promise<void> {
     this.#committed.add(id)
   }

@@ -22,6 +22,10 @@ export class RecordingCheckpointStore implements CheckpointStore {
     })
   }
 
+  async makeDurable(id: CheckpointId): Promise<void> {
+    this.#run(`make durable ${id}`, () => {})
+  }
+
   async markCommitted(id: CheckpointId): Promise<void> {
     this.#run(`mark ${id}`, () => this.committed.add(id))
   }
