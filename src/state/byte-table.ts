@@ -174,7 +174,7 @@ export class ByteTable implements StateTable {
     const slots = this.#slots
     const mask = this.#mask
     const length = end - start
-    let slot = hash & mask
+    let slot = homeSlot(hash, mask)
     for (;;) {
       const entry = (slots[slot * 2 + 1] as number) - 1
       if (entry < 0) {
@@ -223,7 +223,7 @@ export class ByteTable implements StateTable {
     const mask = this.#mask
     let hole = this.#slot
     for (let slot = (hole + 1) & mask; slots[slot * 2 + 1] !== 0; slot = (slot + 1) & mask) {
-      const home = (slots[slot * 2] as number) & mask
+      const home = homeSlot(slots[slot * 2] as number, mask)
       if (((slot - home) & mask) >= ((slot - hole) & mask)) {
         slots[hole * 2] = slots[slot * 2] as number
         slots[hole * 2 + 1] = slots[slot * 2 + 1] as number
@@ -262,7 +262,7 @@ export class ByteTable implements StateTable {
     const { stamps, hashes } = this
     for (let entry = 0; entry < this.used; entry++) {
       if (stamps[entry] === deadStamp) continue
-      let slot = (hashes[entry] as number) & mask
+      let slot = homeSlot(hashes[entry] as number, mask)
       while (slots[slot * 2 + 1] !== 0) slot = (slot + 1) & mask
       slots[slot * 2] = hashes[entry] as number
       slots[slot * 2 + 1] = entry + 1
@@ -306,6 +306,15 @@ export class ByteTable implements StateTable {
   #log(groupIndex: number): ChangeLog {
     return this.logs[groupIndex] as ChangeLog
   }
+}
+
+/**
+ * Where the search for a hash begins. Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): the low bits of
+ * the hash say the key group, and a subtask has only some of those, so they alone would crowd its keys into parts of the
+ * index.
+ */
+function homeSlot(hash: number, mask: number): number {
+  return Math.imul(hash, 0x9e3779b1) >>> Math.clz32(mask)
 }
 
 function bytesOf(slots: number, capacity: number, width: number): number {
