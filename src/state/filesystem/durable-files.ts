@@ -1,4 +1,4 @@
-import { link, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { link, mkdir, open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { MillraceError, messageOf } from '../../common/errors.ts'
@@ -27,42 +27,79 @@ export function storageError(path: string, error: unknown): MillraceError {
 
 /** Written under a temporary name, then renamed: an older file of that name is replaced. */
 export async function replaceDurably(path: string, bytes: Uint8Array): Promise<void> {
-  await written(path, bytes, (temporary) => rename(temporary, path))
+  const temporary = await writeTemporary(path, bytes)
+  try {
+    await rename(temporary, path)
+  } catch (error) {
+    await removeQuietly(temporary)
+    throw error
+  }
+  await syncFolder(dirname(path))
 }
 
 /**
  * The same, but by link(): exactly one writer wins (R11).
- * @throws Error with code EEXIST where a file of that name is there
+ * @throws Error with code EEXIST where a file of that name is there; that file is durable then, whoever wrote it
  */
 export async function createDurably(path: string, bytes: Uint8Array): Promise<void> {
-  await written(path, bytes, async (temporary) => {
-    try {
-      await link(temporary, path)
-    } finally {
-      await unlink(temporary)
-    }
-  })
-}
-
-async function written(path: string, bytes: Uint8Array, publish: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = temporaryName(path)
-  const file = await open(temporary, 'wx')
+  const temporary = await writeTemporary(path, bytes)
   try {
-    await file.writeFile(bytes)
-    await file.sync()
+    await link(temporary, path)
+  } catch (error) {
+    // The bytes were synchronised before their name was made; of an earlier try the name may not have been (R3).
+    if (errorCodeOf(error) === 'EEXIST') await syncFolder(dirname(path))
+    throw error
   } finally {
-    await file.close()
+    await removeQuietly(temporary)
   }
-  await publish(temporary)
   await syncFolder(dirname(path))
 }
 
-/** Makes the folder and those above it, where they are missing. */
+/** Its name; nothing is left of one that could not be written: on a full disk the next try needs the space. */
+async function writeTemporary(path: string, bytes: Uint8Array): Promise<string> {
+  const temporary = temporaryName(path)
+  // A crashed process may have had the same id and left a file of this name: nobody else writes it now.
+  const file = await open(temporary, 'w')
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } catch (error) {
+    await removeQuietly(temporary)
+    throw error
+  } finally {
+    await file.close()
+  }
+  return temporary
+}
+
+/** What can not be removed now is a leftover, as of a crash. */
+async function removeQuietly(temporary: string): Promise<void> {
+  await unlink(temporary).catch(() => undefined)
+}
+
+/**
+ * Makes the folder, and those above it from the top down, so that what is above an existing folder is durable. Its own
+ * name may not be, where someone else has only just made it or a crash came between: it is synchronised in any case.
+ */
 export async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true })
-  if (first === undefined) return
-  // Each new folder is an entry of the one above it.
-  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await syncFolder(dirname(folder))
+  if (!(await madeFolder(path))) {
+    await makeFolder(dirname(path))
+    await mkdir(path)
+  }
+  await syncFolder(dirname(path))
+}
+
+/** False: the folder above is missing. */
+async function madeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path)
+    return true
+  } catch (error) {
+    const code = errorCodeOf(error)
+    if (code === 'ENOENT' && dirname(path) !== path) return false
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return true
+    throw error
+  }
 }
 
 export async function syncFolder(path: string): Promise<void> {

@@ -1,14 +1,18 @@
+import type { Dirent } from 'node:fs'
 import { open, readdir, readFile, rmdir, unlink } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { MillraceError } from '../../common/errors.ts'
 import type { BlobStore } from '../blob-store.ts'
 import { errorCodeOf, makeFolder, replaceDurably, storageError, temporarySuffix } from './durable-files.ts'
 
+const checkpointFolder = /^chk-(\d+)$/
 const nameOfBlob = /^(?!\.)[\w.-]+(?:\/(?!\.)[\w.-]+)*$/
 
 /** Blobs as files of a folder, by their name as a path. What a checksum says is judged by those who hold the reference. */
 export class FolderBlobStore implements BlobStore {
   readonly folder: string
+  /** Folders whose names this store has synchronised itself: another thread may have made one and not come so far (R3). */
+  readonly #durableFolders = new Set<string>()
 
   constructor(folder: string) {
     this.folder = folder
@@ -17,8 +21,12 @@ export class FolderBlobStore implements BlobStore {
   async put(name: string, bytes: Uint8Array): Promise<void> {
     const path = this.#path(name)
     try {
-      await makeFolder(dirname(path))
-      await replaceDurably(path, bytes)
+      await this.#write(path, bytes).catch(async (error: unknown) => {
+        // An empty folder may have been swept since it was made.
+        if (errorCodeOf(error) !== 'ENOENT') throw error
+        this.#durableFolders.clear()
+        await this.#write(path, bytes)
+      })
     } catch (error) {
       throw storageError(path, error)
     }
@@ -80,31 +88,68 @@ export class FolderBlobStore implements BlobStore {
     return names.sort()
   }
 
+  /**
+   * Removes what crashes left of old checkpoints and `list` does not show: files that were being written, and empty folders.
+   * @param oldestRetained nobody writes for an older checkpoint than this one (R10)
+   */
+  async sweepLeftovers(prefix: string, oldestRetained: number): Promise<void> {
+    for (const folder of await foldersBelow(join(this.folder, prefix))) {
+      const id = checkpointFolder.exec(basename(folder))?.[1]
+      if (id === undefined || Number(id) >= oldestRetained) continue
+      await this.#removeEmpty(folder)
+    }
+  }
+
   #path(name: string): string {
     if (!nameOfBlob.test(name)) throw new MillraceError('MR_INTERNAL', `${name} is no name of a blob.`)
     return join(this.folder, name)
   }
 
+  async #write(path: string, bytes: Uint8Array): Promise<void> {
+    await this.#makeFolders(dirname(path))
+    await replaceDurably(path, bytes)
+  }
+
+  async #makeFolders(folder: string): Promise<void> {
+    if (this.#durableFolders.has(folder)) return
+    if (folder.length > this.folder.length) await this.#makeFolders(dirname(folder))
+    await makeFolder(folder)
+    // One a checkpoint: an older one is only made sure of again.
+    if (this.#durableFolders.size >= 100) this.#durableFolders.clear()
+    this.#durableFolders.add(folder)
+  }
+
   /** A folder where nothing is left, but for what a crash left of a file, and those above it. */
   async #removeEmpty(folder: string): Promise<void> {
-    if (folder.length <= this.folder.length) return
-    const files = await filesBelow(folder)
-    if (files.some((file) => !file.endsWith(temporarySuffix))) return
     try {
-      for (const file of files) await unlink(file)
-      await rmdir(folder)
+      const names = await readdir(folder)
+      if (names.some((name) => !name.endsWith(temporarySuffix))) return
+      for (const name of names) await unlink(join(folder, name))
+      for (let empty = folder; empty.length > this.folder.length; empty = dirname(empty)) {
+        await rmdir(empty)
+        this.#durableFolders.delete(empty)
+      }
     } catch {
-      // Someone writes into it after all: it stays.
-      return
+      // Something is left in it, or someone writes into it after all: it stays.
     }
-    await this.#removeEmpty(dirname(folder))
   }
 }
 
+async function foldersBelow(folder: string): Promise<readonly string[]> {
+  return (await entriesBelow(folder))
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
 async function filesBelow(folder: string): Promise<readonly string[]> {
+  return (await entriesBelow(folder))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
+async function entriesBelow(folder: string): Promise<readonly Dirent[]> {
   try {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-    return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+    return await readdir(folder, { recursive: true, withFileTypes: true })
   } catch (error) {
     if (errorCodeOf(error) === 'ENOENT') return []
     throw storageError(folder, error)

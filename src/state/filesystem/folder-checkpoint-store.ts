@@ -15,10 +15,12 @@ import {
   storageError,
   syncFile,
   syncFolder,
+  temporarySuffix,
 } from './durable-files.ts'
 import { FolderBlobStore } from './folder-blob-store.ts'
 
 const recordName = /^chk-(\d+)\.json$/
+const markName = /^committed-(\d+)$/
 
 /** Where the blobs of a run are. */
 export function blobFolder(runFolder: string): string {
@@ -38,13 +40,15 @@ interface StoredRecord {
 export class FolderCheckpointStore implements CheckpointStore {
   readonly runFolder: string
   readonly #records: string
+  readonly #blobStore: FolderBlobStore
   readonly #sweeper: BlobSweeper
   #begun: number | undefined
 
   constructor(runFolder: string) {
     this.runFolder = runFolder
     this.#records = join(runFolder, 'records')
-    this.#sweeper = new BlobSweeper(new FolderBlobStore(blobFolder(runFolder)))
+    this.#blobStore = new FolderBlobStore(blobFolder(runFolder))
+    this.#sweeper = new BlobSweeper(this.#blobStore)
   }
 
   async begin(): Promise<CheckpointId> {
@@ -106,16 +110,28 @@ export class FolderCheckpointStore implements CheckpointStore {
   async retain(retained: number): Promise<void> {
     const ids = await this.list()
     const kept = ids.slice(-Math.max(1, retained))
-    const dropped = ids.filter((id) => !kept.includes(id))
+    const [oldest] = kept
+    if (oldest === undefined) return
     await stored(this.#records, async () => {
-      for (const id of dropped) {
-        await unlink(this.#recordPath(id))
-        await unlink(this.#markPath(id)).catch(ignoreMissing)
-      }
+      for (const id of ids) if (id < oldest) await unlink(this.#recordPath(id))
       // Records go before their blobs: none may name a blob that is gone.
-      if (dropped.length > 0) await syncFolder(this.#records)
+      if (ids[0] !== oldest) await syncFolder(this.#records)
+      await this.#removeLeftovers(oldest)
     })
-    await this.#sweeper.sweep(await Promise.all(kept.map((id) => this.read(id))))
+    const records = await Promise.all(kept.map((id) => this.read(id)))
+    await this.#sweeper.sweep(records)
+    for (const { jobId } of records.slice(0, 1)) await this.#blobStore.sweepLeftovers(jobId, oldest)
+  }
+
+  /** What crashes left of files that were being written, and marks of records that are gone. */
+  async #removeLeftovers(oldest: CheckpointId): Promise<void> {
+    for (const folder of [this.runFolder, this.#records]) {
+      for (const name of await entriesOf(folder)) {
+        const marked = markName.exec(name)?.[1]
+        const isOldMark = marked !== undefined && Number(marked) < oldest
+        if (isOldMark || name.endsWith(temporarySuffix)) await unlink(join(folder, name)).catch(ignoreMissing)
+      }
+    }
   }
 
   /** R11: what an earlier run wrote may not have reached the disk; called before anyone acts on it. */

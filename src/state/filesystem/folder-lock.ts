@@ -37,7 +37,8 @@ export async function lockFolder(folder: string, clock: Clock): Promise<FolderLo
       await new Promise<void>((resolve) => clock.schedule(pollMs, resolve))
     }
     held.add(database)
-    await writeFile(holder, `${process.pid}\n`)
+    // For people only: a full disk must not keep the job from starting.
+    await writeFile(holder, `${process.pid}\n`).catch(() => undefined)
     return {
       release: () => {
         if (held.delete(database)) database.close()
@@ -60,9 +61,8 @@ function isLockedBy(database: DatabaseSync): boolean {
 }
 
 async function lockedError(folder: string, holder: string): Promise<MillraceError> {
-  const pid = await readFile(holder, 'utf8').then(
-    (text) => `process ${text.trim()}`,
-    () => 'another process',
-  )
-  return new MillraceError('MR_RUN_LOCKED', `${folder} is in use: ${pid} runs this job.`)
+  const text = await readFile(holder, 'utf8').catch(() => '')
+  const processId = /^\d+$/.exec(text.trim())?.[0]
+  const name = processId === undefined ? 'another process' : `process ${processId}`
+  return new MillraceError('MR_RUN_LOCKED', `${folder} is in use: ${name} runs a job with its checkpoints there.`)
 }
