@@ -16,7 +16,7 @@ export interface JobResult {
   readonly restarts: number
 }
 
-export type JobRequest = 'cancelJob' | 'suspendJob' | 'drainJob'
+export type JobRequest = 'cancelJob' | 'suspendJob' | 'drainJob' | 'checkpointJob'
 
 /** A submitted job, as whoever submitted it sees it. */
 export class JobClient {
@@ -61,6 +61,11 @@ export class JobClient {
   /** Ctrl-C: one last checkpoint, no final watermark; the job ends SUSPENDED and can be started again from there (R12). */
   suspend(): void {
     this.#request('suspendJob')
+  }
+
+  /** Begins a checkpoint now, where none is in work; what becomes of it shows in the status. */
+  checkpoint(): void {
+    this.#request('checkpointJob')
   }
 
   /** For the cluster: what the JobMaster says. */

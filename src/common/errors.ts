@@ -148,6 +148,11 @@ export const errorCodes = {
     remedy: 'See the last failure; fix it and start again from the latest checkpoint.',
     severity: 'fatal',
   },
+  MR_TEST: {
+    cause: 'A test waited in vain, or asked the test cluster for what can not be done now.',
+    remedy: 'See the named state of the job.',
+    severity: 'fatal',
+  },
   MR_INTERNAL: {
     cause: 'An invariant of Millrace does not hold.',
     remedy: 'Please report it with the message and the log.',

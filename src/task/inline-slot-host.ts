@@ -19,6 +19,8 @@ export interface InlineSlotHostOptions {
   warn(message: string): void
   /** What a slot takes for its used heap; left out: no limit. */
   readonly heapUsedBytes?: () => number
+  /** After so many passes a slot gives the others their turn; see SlotOptions. */
+  readonly passesPerSlice?: number
 }
 
 /** Runs slots in the caller's own thread, by the same code as in threads: for tests with closures and virtual time. */
@@ -99,6 +101,7 @@ class InlineSlot implements SlotHandle {
       clock: options.clock,
       heap: { usedBytes: options.heapUsedBytes ?? (() => 0), collectGarbage: undefined },
       turn: () => options.turn(),
+      ...(options.passesPerSlice === undefined ? {} : { passesPerSlice: options.passesPerSlice }),
       blobStoreOf: (reference) => options.blobStoreOf(reference),
       codecOf: batchCodecOf,
       send: (message) => {

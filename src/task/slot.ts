@@ -16,7 +16,7 @@ import type { SubtaskServices } from './subtask-services.ts'
 /** The loop yields after this long, so that sockets and messages of the thread get their turn. */
 const sliceMs = 3
 /** The same where the clock stands still (virtual time), and for steps that cost next to nothing. */
-const passesPerSlice = 256
+const defaultPassesPerSlice = 256
 const metricsIntervalMs = 1000
 
 export interface SlotOptions {
@@ -29,6 +29,8 @@ export interface SlotOptions {
   readonly heap: HeapPorts
   /** Gives the event loop a turn. */
   turn(): Promise<void>
+  /** Default 256; tests take few, so that slots interleave in many ways. */
+  readonly passesPerSlice?: number
   blobStoreOf(reference: BlobStoreReference): BlobStore
   codecOf(type: DataType<unknown>): BatchCodec
   send(message: FromSlot): void
@@ -116,7 +118,7 @@ export class Slot {
 
   /** False: there was nothing left to do. */
   #slice(): boolean {
-    const { clock } = this.#options
+    const { clock, passesPerSlice = defaultPassesPerSlice } = this.#options
     const deadline = clock.monotonicMs() + sliceMs
     let worked = true
     let now = 0

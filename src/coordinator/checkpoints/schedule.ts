@@ -28,6 +28,11 @@ export function intervalPassed(state: CheckpointsState, number: number): Checkpo
   return unchanged(number === state.timer ? { ...state, due: true } : state)
 }
 
+/** Somebody asks for one now. Where one is in work, that is the one. */
+export function checkpointWanted(state: CheckpointsState): CheckpointDecision {
+  return unchanged({ ...state, due: true })
+}
+
 /** A moment has passed since the last abort. */
 export function noLongerHeldBack(state: CheckpointsState): CheckpointDecision {
   return unchanged({ ...state, heldBack: false })

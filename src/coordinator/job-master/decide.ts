@@ -3,7 +3,7 @@ import { checkpointTimedOut } from '../checkpoints/abort.ts'
 import { checkpointBeginFailed, checkpointBegun } from '../checkpoints/begin.ts'
 import { markedCommitted, markFailed, retryMark } from '../checkpoints/commits.ts'
 import { checkpointCompleted, completionUndetermined, retryCompletion } from '../checkpoints/complete.ts'
-import { intervalPassed, noLongerHeldBack } from '../checkpoints/schedule.ts'
+import { checkpointWanted, intervalPassed, noLongerHeldBack } from '../checkpoints/schedule.ts'
 import { type Decision, inSequence, type Moment, unchanged, unreachable } from '../decision.ts'
 import { restoreObstacle } from '../restore.ts'
 import { attemptEvent, attemptsLost } from './attempts.ts'
@@ -60,6 +60,8 @@ function handle(state: JobMasterState, message: JobMasterMessage, now: Moment): 
       return suspendJob(state, now)
     case 'drainJob':
       return drain(state)
+    case 'checkpointJob':
+      return withCheckpoints(state, checkpointWanted)
     case 'attempt':
       return attemptEvent(state, message.event, now)
     case 'taskManagerLost':

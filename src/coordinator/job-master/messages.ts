@@ -17,6 +17,8 @@ export type JobMasterMessage =
   | { readonly type: 'cancelJob' }
   | { readonly type: 'suspendJob' }
   | { readonly type: 'drainJob' }
+  /** A checkpoint is wanted before its interval has passed. */
+  | { readonly type: 'checkpointJob' }
   | { readonly type: 'attempt'; readonly event: AttemptEvent }
   | { readonly type: 'taskManagerLost'; readonly taskManager: string; readonly error: ErrorData }
   | {

@@ -1,0 +1,164 @@
+import { MillraceError } from '../common/errors.ts'
+import type { Clock } from '../common/ports.ts'
+import { systemClock } from '../common/system-ports.ts'
+import { turn } from '../task/turn.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+/**
+ * How time passes in a test cluster. `automatic`: virtual; while a test waits and everything in the cluster waits too, the
+ * clock jumps to the next moment at which something is due. `manual`: virtual, moved by `advanceTime` alone. `system`: the
+ * machine's own clock, for jobs that talk to something real.
+ */
+export type TestTime = 'automatic' | 'manual' | 'system'
+
+interface Waiter {
+  readonly condition: () => boolean
+  readonly describe: () => string
+  /** Of the cluster's clock, monotonic milliseconds. */
+  readonly deadlineMs: number
+  readonly realDeadlineMs: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Turns of the event loop in a row in which no slot has anything to do. What runs by promises alone is done within one. */
+const quietTurns = 2
+/**
+ * Each time that so much virtual time has passed without any slot having anything to do, a real millisecond is waited:
+ * something real may be under way that the cluster does not see, such as a file being written.
+ */
+const virtualMsForOneMs = 5000
+
+const limitMs = { automatic: 3_600_000, manual: Number.POSITIVE_INFINITY, system: 30_000 } as const
+/** However time passes: a test that waits longer is stuck. */
+const realLimitMs = 30_000
+
+/** The clock of a test cluster, and what moves it. */
+export class ClusterTime {
+  readonly mode: TestTime
+  readonly clock: Clock
+  readonly #virtual: VirtualClock | undefined
+  readonly #waiters = new Set<Waiter>()
+  #slotTurns = 0
+  #quiet = 0
+  #quietSinceMs = 0
+  #driving = false
+  /** Calls of `advance` in work: they move the clock, nobody else. */
+  #advancing = 0
+
+  constructor(mode: TestTime, startMs: number) {
+    this.mode = mode
+    this.#virtual = mode === 'system' ? undefined : new VirtualClock(startMs)
+    // A copy: what belongs to one cluster is found by its clock.
+    this.clock = this.#virtual ?? { ...systemClock }
+  }
+
+  /** The turn that a slot asks for when it has more to do. */
+  slotTurn(): Promise<void> {
+    this.#slotTurns++
+    return turn()
+  }
+
+  /** Until nothing is left to do at this moment. */
+  async settled(): Promise<void> {
+    for (let quiet = 0; quiet < quietTurns; ) {
+      const before = this.#slotTurns
+      await turn()
+      quiet = this.#slotTurns === before ? quiet + 1 : 0
+    }
+  }
+
+  /**
+   * Moves virtual time; what is due on the way happens at its time, and everything that follows from it before the next.
+   * @throws MillraceError MR_TEST where the clock is the machine's own
+   */
+  async advance(durationMs: number): Promise<void> {
+    const clock = this.#virtual
+    if (clock === undefined) throw new MillraceError('MR_TEST', "time: 'system' can not be moved by a test")
+    this.#advancing++
+    try {
+      await this.settled()
+      const target = clock.now() + durationMs
+      for (let due = clock.nextDueMs; due <= target; due = clock.nextDueMs) {
+        clock.advanceTo(due)
+        await this.settled()
+      }
+      clock.advanceTo(target)
+      await this.settled()
+    } finally {
+      this.#advancing--
+    }
+  }
+
+  /** Lets the cluster go on until the condition holds. `describe`: how things stand, for the error when it never does. */
+  until(condition: () => boolean, describe: () => string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const deadlineMs = this.clock.monotonicMs() + limitMs[this.mode]
+    const realDeadlineMs = systemClock.monotonicMs() + realLimitMs
+    this.#waiters.add({ condition, describe, deadlineMs, realDeadlineMs, resolve, reject })
+    if (!this.#driving) void this.#drive()
+    return promise
+  }
+
+  async #drive(): Promise<void> {
+    this.#driving = true
+    while (this.#releaseWaiters()) await this.#step()
+    this.#driving = false
+  }
+
+  /** False: nobody waits any more. */
+  #releaseWaiters(): boolean {
+    for (const waiter of this.#waiters) {
+      try {
+        if (waiter.condition()) waiter.resolve()
+        else if (this.#isTooLong(waiter)) waiter.reject(this.#tooLong(waiter))
+        else continue
+      } catch (error) {
+        waiter.reject(error)
+      }
+      this.#waiters.delete(waiter)
+    }
+    return this.#waiters.size > 0
+  }
+
+  async #step(): Promise<void> {
+    const before = this.#slotTurns
+    await turn()
+    if (this.#slotTurns !== before) {
+      this.#quiet = 0
+      this.#quietSinceMs = this.clock.monotonicMs()
+      return
+    }
+    this.#quiet++
+    if (this.#quiet < quietTurns) return
+    this.#quiet = 0
+    await this.#jump()
+  }
+
+  async #jump(): Promise<void> {
+    const clock = this.#virtual
+    const nextMs = clock?.nextDueMs ?? Number.POSITIVE_INFINITY
+    const moves = clock !== undefined && this.mode === 'automatic' && nextMs !== Number.POSITIVE_INFINITY
+    if (!moves || clock.monotonicMs() - this.#quietSinceMs > virtualMsForOneMs) {
+      this.#quietSinceMs = this.clock.monotonicMs()
+      await realMillisecond()
+    }
+    if (moves && this.#advancing === 0) clock.advanceTo(nextMs)
+  }
+
+  #isTooLong({ deadlineMs, realDeadlineMs }: Waiter): boolean {
+    return this.clock.monotonicMs() > deadlineMs || systemClock.monotonicMs() > realDeadlineMs
+  }
+
+  #tooLong({ describe, deadlineMs }: Waiter): MillraceError {
+    const virtual = this.clock.monotonicMs() > deadlineMs && this.mode !== 'system'
+    const limit = virtual ? `${limitMs[this.mode]} ms of virtual time` : `${realLimitMs} ms`
+    return new MillraceError('MR_TEST', `what the test waits for has not come within ${limit}: ${describe()}`)
+  }
+}
+
+function realMillisecond(): Promise<void> {
+  return new Promise((resolve) => {
+    systemClock.schedule(1, resolve)
+  })
+}
