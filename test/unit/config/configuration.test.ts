@@ -7,6 +7,7 @@ import {
   variableOfKey,
 } from '../../../src/config/configuration.ts'
 import { options } from '../../../src/config/options.ts'
+import { jobConfigurationKeys } from '../../../src/graph/resolve-configuration.ts'
 
 test('flags win over the environment, and the environment over the file', () => {
   const resolved = resolveConfiguration([
@@ -57,4 +58,9 @@ test('no two keys share a variable, and docs/configuration.md lists every key', 
   expect(new Set(options.map((option) => variableOfKey(option.key))).size).toBe(options.length)
   const page = readFileSync('docs/configuration.md', 'utf8')
   for (const option of options) expect(page).toContain(`\`${option.key}\``)
+})
+
+test('every setting of a job is a configuration key', () => {
+  const keys = new Set(options.map((option) => option.key))
+  expect(jobConfigurationKeys.filter((key) => !keys.has(key))).toEqual([])
 })
