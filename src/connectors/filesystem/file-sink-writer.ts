@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Committable, SinkWriter, SinkWriterContext } from '../../api/sink.ts'
 import { MillraceError, messageOf } from '../../common/errors.ts'
 import type { JsonValue } from '../../common/json.ts'
+import { murmur3 } from '../../common/murmur3.ts'
 
 /** A part that is durable under its hidden name and waits for its checkpoint. */
 interface PendingPart {
@@ -27,6 +28,8 @@ const bufferedLimit = 8 * 1024 * 1024
 /** Writes the parts of one subtask. File operations run one after another behind the task's loop. */
 export class FileSinkWriter<T> implements SinkWriter<T> {
   readonly #options: WriterOptions<T>
+  /** Start of the names of all parts: no other sink, subtask or attempt has it (R21). */
+  readonly #name: string
   #text = ''
   /** Characters handed to the file system and not written yet. */
   #inFlight = 0
@@ -37,7 +40,9 @@ export class FileSinkWriter<T> implements SinkWriter<T> {
   #failed: unknown
 
   constructor(options: WriterOptions<T>) {
+    const { prefix, context } = options
     this.#options = options
+    this.#name = `${prefix}-${sinkMark(context.operatorUid)}-${context.subtaskIndex}-${context.attemptId}`
     this.#folderMade = mkdir(options.folder, { recursive: true }).catch((error: unknown) => this.#fail(error))
   }
 
@@ -46,7 +51,10 @@ export class FileSinkWriter<T> implements SinkWriter<T> {
   }
 
   write(value: T): void {
-    this.#text += `${this.#options.encode(value)}\n`
+    const text: unknown = this.#options.encode(value)
+    if (typeof text !== 'string')
+      throw new MillraceError('MR_SINK', `FileSink: ${typeof value} has no text: give encode, or emit records`)
+    this.#text += `${text}\n`
     if (this.#text.length >= pieceLength) this.#handOver()
   }
 
@@ -57,8 +65,8 @@ export class FileSinkWriter<T> implements SinkWriter<T> {
     if (part === undefined) return []
     await part.seal()
     if (this.#failed !== undefined) throw this.#failed
-    const { folder, prefix, suffix, context } = this.#options
-    const final = `${prefix}-${context.subtaskIndex}-${context.attemptId}-${checkpointId}${suffix}`
+    const { folder, suffix } = this.#options
+    const final = `${this.#name}-${checkpointId}${suffix}`
     await synchronizeFolder(folder)
     return [{ folder, pending: part.name, final }]
   }
@@ -100,9 +108,8 @@ export class FileSinkWriter<T> implements SinkWriter<T> {
   }
 
   #openPart(): OpenPart {
-    const { folder, prefix, context } = this.#options
-    const name = `.${prefix}-${context.subtaskIndex}-${context.attemptId}.${this.#parts++}.pending`
-    return new OpenPart(folder, name, this.#folderMade)
+    const name = `.${this.#name}.${this.#parts++}.pending`
+    return new OpenPart(this.#options.folder, name, this.#folderMade)
   }
 
   #fail(error: unknown): void {
@@ -113,6 +120,12 @@ export class FileSinkWriter<T> implements SinkWriter<T> {
     })
     context.fail(this.#failed)
   }
+}
+
+/** Tells apart the sinks of one task, which share its attempt and may share a folder. */
+function sinkMark(operatorUid: string): string {
+  const bytes = Buffer.from(operatorUid, 'utf8')
+  return (murmur3(bytes, 0, bytes.length) >>> 0).toString(16).padStart(8, '0')
 }
 
 /** A hidden file that grows by appended text; operations run in order. */

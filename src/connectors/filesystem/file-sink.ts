@@ -7,7 +7,7 @@ import { FileSinkWriter } from './file-sink-writer.ts'
 export interface FileSinkOptions<T> {
   /** Folder of the parts; made where it does not exist. */
   readonly folder: string
-  /** Text of one record, without its line end. Default: `JSON.stringify`. */
+  /** Text of one record, without its line end. Default: `JSON.stringify`; what has no JSON fails the job. */
   readonly encode?: (value: T) => string
   /** Start of each part's name, default `part`. */
   readonly prefix?: string
@@ -18,9 +18,12 @@ export interface FileSinkOptions<T> {
 /**
  * Writes a record a line, exactly once: a part is pending (a hidden file) until its checkpoint completes, then it is
  * renamed to its final name (R21). A reader that takes only files that do not start with `.` sees each result once.
- * Parts roll at each checkpoint; a final name holds prefix, subtask, attempt and checkpoint.
+ * Parts roll at each checkpoint; a final name holds prefix, sink, subtask, attempt and checkpoint, so several sinks may
+ * share a folder.
  *
- * Without checkpointing a bounded job publishes everything at its end; a continuous one is refused.
+ * Without checkpointing a bounded job publishes everything at its end, which `millrace run` warns of; a continuous one is
+ * refused. Errors of a running sink: MR_SINK naming the file, MR_TRANSACTION_LOST where a part of a completed checkpoint
+ * is gone.
  *
  * @example
  * ```ts

@@ -15,18 +15,21 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-function writerOf(attemptId: string, out = folder) {
-  const context: SinkWriterContext = {
+function contextOf(attemptId: string, operatorUid = 'out'): SinkWriterContext {
+  return {
     subtaskIndex: 2,
     parallelism: 4,
     operatorName: 'out',
-    operatorUid: 'out',
+    operatorUid,
     attemptId,
     clock: systemClock,
     wake: () => {},
     fail: (error) => failures.push(error),
   }
-  return FileSink.of<{ n: number }>({ folder: out }).createWriter(context)
+}
+
+function writerOf(attemptId: string, out = folder, operatorUid = 'out') {
+  return FileSink.of<{ n: number }>({ folder: out }).createWriter(contextOf(attemptId, operatorUid))
 }
 
 const visible = () => readdirSync(folder).filter((name) => !name.startsWith('.'))
@@ -39,8 +42,8 @@ test('a part is hidden until it is committed, then it holds exactly what was wri
   writer.write({ n: 3 }, 0)
   expect(visible()).toEqual([])
   await writer.commit(prepared)
-  expect(visible()).toEqual(['part-2-a1-7.jsonl'])
-  expect(readFileSync(join(folder, 'part-2-a1-7.jsonl'), 'utf8')).toBe('{"n":1}\n{"n":2}\n')
+  expect(visible()).toEqual(['part-20bcdfe4-2-a1-7.jsonl'])
+  expect(readFileSync(join(folder, 'part-20bcdfe4-2-a1-7.jsonl'), 'utf8')).toBe('{"n":1}\n{"n":2}\n')
   await writer.close()
 })
 
@@ -50,7 +53,7 @@ test('committing again is harmless, also by another attempt', async () => {
   const prepared = await writer.prepareCommit(1)
   await writer.commit(prepared)
   await writerOf('a2').commit(JSON.parse(JSON.stringify(prepared)))
-  expect(visible()).toEqual(['part-2-a1-1.jsonl'])
+  expect(visible()).toEqual(['part-20bcdfe4-2-a1-1.jsonl'])
 })
 
 test('a committed part that is gone altogether is reported as lost output', async () => {
@@ -68,7 +71,7 @@ test('a barrier without records prepares nothing, and what was never prepared is
   await writer.prepareCommit(2)
   writer.write({ n: 2 }, 0)
   await writer.close()
-  expect(readdirSync(folder)).toEqual(['.part-2-a1.0.pending'])
+  expect(readdirSync(folder)).toEqual(['.part-20bcdfe4-2-a1.0.pending'])
 })
 
 test('a folder that can not be written fails the task with the sink and the folder named', async () => {
@@ -83,4 +86,21 @@ test('part names must be plain and visible', () => {
   expect(() => FileSink.of({ folder: 'out', prefix: '../x' })).toThrow('prefix')
   expect(() => FileSink.of({ folder: 'out', prefix: '.x' })).toThrow('prefix')
   expect(() => FileSink.of({ folder: '' })).toThrow('folder')
+})
+
+test('sinks of one task that write to the same folder never take a name of each other (R21)', async () => {
+  const [early, late] = [writerOf('a1', folder, 'sink:early'), writerOf('a1', folder, 'sink:late')]
+  early.write({ n: 1 }, 0)
+  await early.commit(await early.prepareCommit(1))
+  early.write({ n: 2 }, 0)
+  late.write({ n: 3 }, 0)
+  await early.commit(await early.prepareCommit(2))
+  await late.commit(await late.prepareCommit(2))
+  const lines = visible().flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n'))
+  expect(lines.toSorted()).toEqual(['{"n":1}', '{"n":2}', '{"n":3}'])
+})
+
+test('a record that has no text is refused, not written as something else', () => {
+  const writer = FileSink.of<unknown>({ folder }).createWriter(contextOf('a1'))
+  expect(() => writer.write(undefined, 0)).toThrow('undefined has no text')
 })

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { operatorListStateDescriptor } from '../../../../src/api/descriptors.ts'
 import type { OutputTag, ProcessFunction, RuntimeContext } from '../../../../src/api/functions.ts'
+import type { OperatorListState } from '../../../../src/api/state.ts'
 import { noTimestamp } from '../../../../src/common/timestamps.ts'
 import type { OperatorSpec } from '../../../../src/graph/operator-spec.ts'
 import { OperatorHarness } from '../../../../src/testing/operator-harness.ts'
@@ -143,6 +145,50 @@ describe('process', () => {
     restored.processElement('b')
     expect(valuesOf(restored)).toEqual([['a', 'b']])
   })
+
+  /** Emits what its lists hold, and adds the record to both. */
+  const listing = (): ProcessFunction<
+    string,
+    { readonly dealt: readonly string[]; readonly all: readonly string[] }
+  > => {
+    let dealt: OperatorListState<string>
+    let all: OperatorListState<string>
+    return {
+      open(context) {
+        dealt = context.operatorListState(operatorListStateDescriptor<string>('dealt'))
+        all = context.operatorListState(operatorListStateDescriptor<string>('all', { redistribution: 'union' }))
+      },
+      processElement(value, _context, out) {
+        dealt.add(value)
+        all.add(value)
+        out.collect({ dealt: dealt.get(), all: all.get() })
+      },
+    }
+  }
+
+  for (const parallelism of [1, 2, 3]) {
+    test(`Even-split lists are dealt out, union lists reach every subtask, from 2 subtasks to ${parallelism}.`, async () => {
+      const written = await Promise.all(
+        ['ab', 'cde'].map(async (letters, subtaskIndex) => {
+          const harness = await OperatorHarness.process(listing(), { subtaskIndex, parallelism: 2 })
+          for (const letter of letters) harness.processElement(letter)
+          return harness.snapshot()
+        }),
+      )
+      const restored = await Promise.all(
+        Array.from({ length: parallelism }, async (_, subtaskIndex) => {
+          const harness = await OperatorHarness.process(listing(), { subtaskIndex, parallelism, restore: written })
+          harness.processElement('new')
+          return harness.output[0]?.value
+        }),
+      )
+      const old = (letters: readonly string[]) => letters.filter((letter) => letter !== 'new').toSorted()
+      expect(old(restored.flatMap((lists) => lists?.dealt ?? []))).toEqual([...'abcde'])
+      for (const lists of restored) expect(old(lists?.all ?? [])).toEqual([...'abcde'])
+      const sizes = restored.map((lists) => old(lists?.dealt ?? []).length)
+      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
+    })
+  }
 
   test('State can not be asked for after open.', async () => {
     let kept: RuntimeContext | undefined
