@@ -11,6 +11,7 @@ import type { SlotMemory } from '../task/slot-protocol.ts'
 import { WorkerSlotHost } from '../task/worker-slot-host.ts'
 import { enumeratorOf } from './connectors.ts'
 import { evaluateJob } from './evaluate-job.ts'
+import { warningsOf } from './plan-warnings.ts'
 import { processLogger } from './process-logger.ts'
 import type { FromWorkingProcess, RunIdentity, RunProgress, RunRequest } from './process-protocol.ts'
 import { openRunStorage, type RunStorage } from './run-storage.ts'
@@ -52,7 +53,7 @@ export async function runJob(
     identity: storage.identity,
     jobName: plan.jobName,
     restartStrategy: plan.configuration.restartStrategy,
-    notes: storage.notes,
+    notes: [...storage.notes, ...warningsOf(plan)],
   })
   const client = await cluster.submit({
     jobId: jobId(storage.identity.jobId),

@@ -13,6 +13,7 @@ import {
   namedCheckpoint,
 } from '../state/filesystem/job-folder.ts'
 import type { BlobStoreReference } from '../task/slot-protocol.ts'
+import { exactlyOnceSinks } from './plan-warnings.ts'
 import type { RunIdentity, RunRequest } from './process-protocol.ts'
 
 /** Where a run keeps its checkpoints and what it starts from. */
@@ -105,17 +106,13 @@ async function freshStart(request: RunRequest, plan: JobPlan, jobFolder: string)
 
 /** R9: what came after an older checkpoint is published already, and would be again. */
 async function refuseDuplicates(request: RunRequest, plan: JobPlan, named: FoundCheckpoint): Promise<void> {
-  if (request.acceptDuplicates || !hasExactlyOnceSink(plan)) return
+  if (request.acceptDuplicates || exactlyOnceSinks(plan).length === 0) return
   const newest = await latestCheckpoint(resolve(named.store.runFolder, '..'))
   if (newest === undefined || (newest.store.runFolder === named.store.runFolder && newest.id === named.id)) return
   throw new MillraceError(
     'MR_CONFIGURATION',
     `--from ${request.from}: ${describe(newest)} is newer, and output up to it is published already; start from latest, or add --accept-duplicates`,
   )
-}
-
-function hasExactlyOnceSink(plan: JobPlan): boolean {
-  return plan.vertices.some(({ operators }) => operators.some(({ sink }) => sink?.deliveryGuarantee === 'exactly-once'))
 }
 
 async function restoreOf({ store, id }: FoundCheckpoint, sameJob: boolean): Promise<RestoreSubmission> {
