@@ -1,16 +1,17 @@
 import type { Key } from '../api/functions.ts'
 import { MillraceError } from '../common/errors.ts'
 import { canonicalKeyBytes, decodeKey, type MapKey, mapKeyOf } from '../common/key.ts'
-import type { KeyGroupRange } from '../common/key-groups.ts'
+import { type KeyGroupRange, keyGroupOf } from '../common/key-groups.ts'
 
 /** The key that all tables of a backend work on. */
 export class CurrentKey {
-  key: Key = ''
   hash = 0
   /** Counted from the first key group of the range. */
   groupIndex = 0
-  /** What Maps tell it apart by. */
+  /** What Maps tell it apart by: the key itself where that is a primitive. */
   mapKey: MapKey = ''
+  /** The key where it is no primitive. Storing one reference a record instead of two is measurable. */
+  #objectKey: Key | undefined
   readonly #from: number
   readonly #groups: number
   readonly #maxParallelism: number
@@ -21,18 +22,30 @@ export class CurrentKey {
     this.#maxParallelism = maxParallelism
   }
 
+  get key(): Key {
+    return this.#objectKey ?? this.mapKey
+  }
+
   set(key: Key, hash: number): void {
-    const groupIndex = ((hash >>> 0) % this.#maxParallelism) - this.#from
-    if (groupIndex < 0 || groupIndex >= this.#groups) {
-      throw new MillraceError(
-        'MR_INTERNAL',
-        `A record of key group ${groupIndex + this.#from} came to the subtask of key groups ${this.#from} to ${this.#from + this.#groups - 1}.`,
-      )
-    }
-    this.key = key
+    const groupIndex = keyGroupOf(hash, this.#maxParallelism) - this.#from
+    if (groupIndex >>> 0 >= this.#groups) throw this.#misplaced(groupIndex)
     this.hash = hash
     this.groupIndex = groupIndex
-    this.mapKey = typeof key === 'object' ? mapKeyOf(key) : key
+    if (typeof key === 'object') {
+      this.mapKey = mapKeyOf(key)
+      this.#objectKey = key
+      return
+    }
+    this.mapKey = key
+    if (this.#objectKey !== undefined) this.#objectKey = undefined
+  }
+
+  #misplaced(groupIndex: number): MillraceError {
+    const first = this.#from
+    return new MillraceError(
+      'MR_INTERNAL',
+      `A record of key group ${groupIndex + first} came to the subtask of key groups ${first} to ${first + this.#groups - 1}.`,
+    )
   }
 }
 
