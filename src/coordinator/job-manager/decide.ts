@@ -37,9 +37,14 @@ function withTaskManager(state: JobManagerState, taskManager: string, numberOfSl
 function taskManagerLost(state: JobManagerState, taskManager: string): JobManagerDecision {
   const lost = state.slots.filter((slot) => slot.address.taskManager === taskManager)
   const jobs = new Set(lost.flatMap(({ jobId, releasing }) => (jobId === undefined || releasing ? [] : [jobId])))
+  const without = { ...state, slots: state.slots.filter((slot) => !lost.includes(slot)) }
+  const refused = refuseHopeless(without)
   return {
-    state: { ...state, slots: state.slots.filter((slot) => !lost.includes(slot)) },
-    effects: [...jobs].map((jobId) => ({ type: 'tellJobMaster', jobId, lost: taskManager })),
+    state: refused.state,
+    effects: [
+      ...[...jobs].map((jobId) => ({ type: 'tellJobMaster', jobId, lost: taskManager }) as const),
+      ...refused.effects,
+    ],
   }
 }
 
@@ -62,17 +67,23 @@ function requestSlots(state: JobManagerState, request: SlotRequest): JobManagerD
   const { jobId, count } = request
   const granted = grantWaiting({ ...state, waiting: [...state.waiting, { jobId, count }] })
   if (!granted.state.waiting.some((waiting) => waiting.jobId === jobId)) return granted
-  // Slots whose threads are about to end are as good as there: waiting for them takes milliseconds.
-  if (couldServe(granted.state, count)) return granted
-  if (state.slotRequestTimeoutMs === 0) {
-    return inSequence(granted.state, [() => granted, (current) => refuse(current, jobId)])
-  }
+  if (state.slotRequestTimeoutMs === 0) return inSequence(granted.state, [() => granted, refuseHopeless])
   const timer = { type: 'setTimer', jobId, delayMs: state.slotRequestTimeoutMs } as const
   return { state: granted.state, effects: [...granted.effects, timer] }
 }
 
-function couldServe(state: JobManagerState, count: number): boolean {
-  return state.slots.filter((slot) => slot.jobId === undefined || slot.releasing).length >= count
+/**
+ * Where no TaskManager can come later: refuses the requests for which those before them leave too few slots. Slots whose
+ * threads are about to end are as good as there: waiting for them takes milliseconds.
+ */
+function refuseHopeless(state: JobManagerState): JobManagerDecision {
+  if (state.slotRequestTimeoutMs > 0) return unchanged(state)
+  let left = state.slots.filter((slot) => slot.jobId === undefined || slot.releasing).length
+  for (const { jobId, count } of state.waiting) {
+    left -= count
+    if (left < 0) return inSequence(state, [(current) => refuse(current, jobId), refuseHopeless])
+  }
+  return unchanged(state)
 }
 
 /** All slots of a request at once or none, first come first served, so that two jobs never wait for each other's slots. */

@@ -111,6 +111,8 @@ export function beginIfDue(state: JobMasterState, now: Moment): JobDecision {
   if (!statuses.every((status) => status === 'running' || status === 'finished')) return unchanged(state)
   if (!statuses.includes('running') || participants(state) === undefined) return unchanged(state)
   const lastOne = state.phase.type === 'suspending' && state.phase.stage === 'checkpoint'
+  // The last one is complete: what another would list, nobody would commit any more.
+  if (state.phase.type === 'suspending' && !lastOne) return unchanged(state)
   const atOnce = lastOne || someRegionHasEnded(state)
   return withCheckpoints(state, (checkpoints, facts) =>
     inSequence<CheckpointsState, CheckpointEffect>(checkpoints, [

@@ -181,7 +181,8 @@ function slotsRefused(
 }
 
 function drain(state: JobMasterState): JobDecision {
-  if (state.draining || state.phase.type === 'ending') return unchanged(state)
+  // After a suspension no final watermark goes out (R12).
+  if (state.draining || state.phase.type === 'suspending' || state.phase.type === 'ending') return unchanged(state)
   // Subtasks that are deployed later are told when they run.
   return {
     state: { ...state, draining: true },

@@ -16,9 +16,8 @@ export function endJob(
   error: ErrorData | undefined,
   now: Moment,
 ): JobDecision {
-  if (state.phase.type === 'ended' || (state.phase.type === 'ending' && outcome !== 'FAILED')) return unchanged(state)
   // A failure while the job is already being cancelled changes nothing any more.
-  if (state.phase.type === 'ending') return unchanged(state)
+  if (state.phase.type === 'ended' || state.phase.type === 'ending') return unchanged(state)
   const reason = error ?? { code: 'MR_CHECKPOINT_DECLINED', message: 'the job is being stopped' }
   return inSequence(state, [
     (current) => abort(current, reason, now),

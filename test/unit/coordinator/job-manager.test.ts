@@ -76,3 +76,18 @@ test('jobs with slots in a lost TaskManager are told', () => {
     { type: 'tellJobMaster', jobId: first, lost: 'tm' },
   ])
 })
+
+test('a request that no slot can serve any more is refused, it does not wait for ever (I11)', () => {
+  const ended: readonly JobManagerMessage[] = [register, request(first, 2), { type: 'jobEnded', jobId: first }]
+  const lost: JobManagerMessage = { type: 'taskManagerLost', taskManager: 'tm' }
+  expect(run(0, ...ended, request(second, 2), lost).effects).toEqual([
+    { type: 'refuseSlots', jobId: second, required: 2, available: 0 },
+  ])
+  // Those that come back are promised to the request before it.
+  const third = jobId('3'.repeat(32))
+  expect(run(0, ...ended, request(second, 2), request(third, 1)).effects).toEqual([
+    { type: 'refuseSlots', jobId: third, required: 1, available: 0 },
+  ])
+  // On a cluster it has its time limit, also while slots come back.
+  expect(run(1000, ...ended, request(second, 2)).types).toEqual(['setTimer'])
+})

@@ -216,3 +216,31 @@ test('counts of replaced attempts stay, lag and watermark are those of the curre
     ...{ lag: 3, watermark: 500, heapUsedBytes: 200, managedUsedBytes: 20 },
   })
 })
+
+/** A job that was suspended, and whose last checkpoint is complete with something to commit. */
+function suspendedWithCommits(): Steps {
+  const steps = new Steps(jobMasterOf(islands)).run().send({ type: 'suspendJob' })
+  expect(steps.done('beginCheckpoint').length).toBe(1)
+  const id = checkpointId(1)
+  steps.send({ type: 'checkpointBegun', id })
+  for (const name of steps.attempts()) {
+    const manifest = { name, length: 1, checksum: 1 }
+    const metrics = { alignmentMs: 0, pauseMs: 0, durationMs: 0, writtenBytes: 0 }
+    const part = { manifest, splits: [], finished: false, hasCommittables: true, metrics }
+    const event = { type: 'checkpointAcknowledged', attemptId: attemptId(name), checkpointId: id, ...part } as const
+    steps.send({ type: 'attempt', event })
+  }
+  return steps.send({ type: 'checkpointCompleted', id })
+}
+
+test('while the last checkpoint of a suspended job is being committed, no other begins (R12)', () => {
+  const steps = suspendedWithCommits()
+  expect(steps.state.phase).toEqual({ type: 'suspending', stage: 'commits' })
+  const number = steps.state.checkpoints?.timer ?? 0
+  expect(steps.send({ type: 'timer', timer: { type: 'checkpointDue', number } }).effects).toEqual([])
+})
+
+test('a drain after a suspension sends no final watermark (R12)', () => {
+  const steps = suspendedWithCommits()
+  expect(steps.send({ type: 'drainJob' }).effects).toEqual([])
+})
