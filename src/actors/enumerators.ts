@@ -14,6 +14,7 @@ export class Enumerators {
   readonly #logger: Logger
   readonly #tell: (message: JobMasterMessage) => void
   readonly #enumerators = new Map<VertexId, SplitEnumerator>()
+  #closed = false
 
   constructor(
     enumeratorOf: EnumeratorOf,
@@ -29,6 +30,8 @@ export class Enumerators {
   async locate({ vertexId, description, operatorName, parallelism, known }: LocateSplits): Promise<void> {
     try {
       await this.#closeOne(vertexId)
+      // The job has ended meanwhile: nobody would close another one.
+      if (this.#closed) return
       const enumerator = this.#enumeratorOf(description, {
         operatorName,
         clock: this.#clock,
@@ -66,6 +69,7 @@ export class Enumerators {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     await Promise.all([...this.#enumerators.keys()].map((vertexId) => this.#closeOne(vertexId)))
   }
 

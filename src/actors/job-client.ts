@@ -24,14 +24,16 @@ export class JobClient {
   /** Always resolves, also where the job fails. */
   readonly result: Promise<JobResult>
   readonly #request: (request: JobRequest) => void
+  readonly #listenerFailed: (error: unknown) => void
   readonly #listeners = new Set<(status: JobStatus) => void>()
   #resolve: (result: JobResult) => void = () => {}
   #status: JobStatus
 
-  constructor(initial: JobStatus, request: (request: JobRequest) => void) {
+  constructor(initial: JobStatus, request: (request: JobRequest) => void, listenerFailed: (error: unknown) => void) {
     this.jobId = initial.jobId
     this.#status = initial
     this.#request = request
+    this.#listenerFailed = listenerFailed
     this.result = new Promise((resolve) => {
       this.#resolve = resolve
     })
@@ -42,7 +44,7 @@ export class JobClient {
     return this.#status
   }
 
-  /** Called after every change of the status. Gives back what ends it. */
+  /** Called after every change of the status; what it throws is logged. Gives back what ends it. */
   onChange(listener: (status: JobStatus) => void): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
@@ -71,11 +73,20 @@ export class JobClient {
   /** For the cluster: what the JobMaster says. */
   changed(status: JobStatus): void {
     this.#status = status
-    for (const listener of [...this.#listeners]) listener(status)
+    for (const listener of [...this.#listeners]) this.#tell(listener, status)
     if (!isOutcome(status.state)) return
     const { metrics, checkpoints, restarts, error } = status
     const { recordsIn, recordsOut } = metrics
     this.#resolve({ state: status.state, error, recordsIn, recordsOut, checkpoints: checkpoints.completed, restarts })
+  }
+
+  /** A listener that throws keeps nobody else from hearing how the job ends. */
+  #tell(listener: (status: JobStatus) => void, status: JobStatus): void {
+    try {
+      listener(status)
+    } catch (error) {
+      this.#listenerFailed(error)
+    }
   }
 }
 

@@ -76,8 +76,10 @@ export class JobMaster implements Actor<JobMasterInbox> {
     this.#publish()
   }
 
-  ended(): void {
+  /** Also where it has failed itself, so that the sources' connections are closed. */
+  async ended(): Promise<void> {
     this.#timers.cancelAll()
+    await this.#enumerators.close()
   }
 
   #moment(): Moment {

@@ -1,5 +1,5 @@
 import type { EnumeratorOf } from '../api/source.ts'
-import { type ErrorData, MillraceError } from '../common/errors.ts'
+import { type ErrorData, errorData, MillraceError, messageOf } from '../common/errors.ts'
 import type { JobId } from '../common/ids.ts'
 import type { Logger } from '../common/logger.ts'
 import type { Ports } from '../common/ports.ts'
@@ -83,6 +83,8 @@ class ActorCluster implements LocalCluster {
   readonly #clients = new Map<JobId, JobClient>()
   /** What of a submission is no data: the JobMaster finds it here. */
   readonly #submissions = new Map<JobId, JobSubmission>()
+  readonly #accepted: Promise<void>[] = []
+  #closed = false
 
   constructor(options: LocalClusterOptions) {
     const { ports, logger, slotHost, numberOfTaskSlots, slotMemory } = options
@@ -104,7 +106,8 @@ class ActorCluster implements LocalCluster {
     const killProcess = options.killProcess ?? killOwnProcess
     this.#taskManager = this.#system.spawn<Parameters<TaskManager['receive']>[0]>(
       `task-manager/${ports.ids.unique()}`,
-      (context) => new TaskManager(context, { slotHost, numberOfTaskSlots, slotMemory, killProcess }),
+      (context) =>
+        new TaskManager(context, { clock: ports.clock, slotHost, numberOfTaskSlots, slotMemory, killProcess }),
     )
   }
 
@@ -114,6 +117,8 @@ class ActorCluster implements LocalCluster {
       const text = `the job '${plan.jobName}' takes checkpoints, but there is no store for them: set execution.checkpointing.dir`
       throw new MillraceError('MR_CONFIGURATION', text)
     }
+    if (this.#closed)
+      throw new MillraceError('MR_INTERNAL', `the job ${jobId} was submitted to a cluster that is closed`)
     if (this.#clients.has(jobId)) throw new MillraceError('MR_INTERNAL', `the job ${jobId} was submitted already`)
     this.#submissions.set(jobId, submission)
     const data = dataOf(submission)
@@ -122,7 +127,12 @@ class ActorCluster implements LocalCluster {
     this.#system.spawn<ClientMessage | { readonly type: 'request'; readonly request: ClientRequest }>(
       `client/${jobId}`,
       (context) => {
-        const client = new JobClient(initial, (request) => context.tell(jobMasterReference(jobId), { type: request }))
+        const client = new JobClient(
+          initial,
+          (request) => context.tell(jobMasterReference(jobId), { type: request }),
+          (error) =>
+            this.#options.logger.error({ jobId, error: errorData(error) }, `a listener threw: ${messageOf(error)}`),
+        )
         this.#clients.set(jobId, client)
         const requestId = this.#options.ports.ids.unique()
         const { address } = context.self
@@ -138,11 +148,15 @@ class ActorCluster implements LocalCluster {
         }
       },
     )
+    this.#accepted.push(accepted.promise)
     await accepted.promise
     return this.#clients.get(jobId) as JobClient
   }
 
   async close(): Promise<void> {
+    this.#closed = true
+    // A job whose JobMaster is not there yet can not be cancelled.
+    await Promise.all(this.#accepted)
     const clients = [...this.#clients.values()]
     for (const client of clients) client.cancel()
     await Promise.all(clients.map((client) => client.result))

@@ -1,8 +1,11 @@
 import { type ErrorData, messageOf } from '../common/errors.ts'
 import type { JobId } from '../common/ids.ts'
+import type { Clock, Timer } from '../common/ports.ts'
 import { unreachable } from '../coordinator/decision.ts'
+import { stuckThread } from '../coordinator/task-manager/cancelling.ts'
 import { decide } from '../coordinator/task-manager/decide.ts'
 import {
+  jobOf,
   newTaskManager,
   type SlotJob,
   type TaskManagerEffect,
@@ -17,6 +20,7 @@ import { KeyedTimers } from './keyed-timers.ts'
 import type { Actor, ActorContext } from './runtime/actor.ts'
 
 export interface TaskManagerOptions {
+  readonly clock: Clock
   readonly slotHost: SlotHost
   readonly numberOfTaskSlots: number
   readonly slotMemory: SlotMemory
@@ -50,15 +54,24 @@ export class TaskManager implements Actor<TaskManagerMessage> {
     for (const effect of effects) this.#perform(effect)
   }
 
-  /** Ends every thread, and waits until they have gone. */
+  /** Ends every thread, and waits until they have gone; past the time limit the process has to go (R32). */
   async ended(): Promise<void> {
     this.#timers.cancelAll()
     if (this.#handles.size === 0) return
     const gone = new Promise<void>((resolve) => {
       this.#onLastExit = resolve
     })
+    const limits = [...this.#handles.keys()].map((slotIndex) => this.#limitExit(slotIndex))
     for (const handle of [...this.#handles.values()]) handle.terminate()
     await gone
+    for (const limit of limits) limit.cancel()
+  }
+
+  #limitExit(slotIndex: number): Timer {
+    const delayMs = jobOf(this.#state.slots[slotIndex])?.cancellationTimeoutMs ?? 0
+    return this.#options.clock.schedule(delayMs, () => {
+      if (this.#handles.has(slotIndex)) this.#options.killProcess(stuckThread(slotIndex, delayMs))
+    })
   }
 
   #perform(effect: TaskManagerEffect): void {

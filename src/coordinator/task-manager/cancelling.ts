@@ -1,3 +1,4 @@
+import type { ErrorData } from '../../common/errors.ts'
 import type { AttemptId, JobId } from '../../common/ids.ts'
 import { type Decision, inSequence, unchanged } from '../decision.ts'
 import { terminate, withSlot } from './slots.ts'
@@ -85,11 +86,15 @@ export function patienceIsOver(state: TaskManagerState, slotIndex: number): Task
 export function threadIsStuck(state: TaskManagerState, slotIndex: number): TaskManagerDecision {
   const slot = state.slots[slotIndex]
   if (slot?.type !== 'stopping') return unchanged(state)
-  const message = `the thread of slot ${slotIndex} did not end within ${slot.job.cancellationTimeoutMs} ms (task.cancellation.timeout): native code blocks it, the process ends itself`
   return {
     state,
-    effects: [{ type: 'killProcess', error: { code: 'MR_CANCELLATION_TIMEOUT', message } }],
+    effects: [{ type: 'killProcess', error: stuckThread(slotIndex, slot.job.cancellationTimeoutMs) }],
   }
+}
+
+export function stuckThread(slotIndex: number, timeoutMs: number): ErrorData {
+  const message = `the thread of slot ${slotIndex} did not end within ${timeoutMs} ms (task.cancellation.timeout): native code blocks it, the process ends itself`
+  return { code: 'MR_CANCELLATION_TIMEOUT', message }
 }
 
 /** The job has ended: its slots are given back, each when its thread has gone (R32). */

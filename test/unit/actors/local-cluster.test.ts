@@ -3,11 +3,13 @@ import { startLocalCluster } from '../../../src/actors/local-cluster.ts'
 import type { StreamExecutionEnvironment } from '../../../src/api/environment.ts'
 import { RestartStrategies } from '../../../src/api/restart-strategies.ts'
 import { WatermarkStrategy } from '../../../src/api/watermark-strategy.ts'
-import { MillraceError } from '../../../src/common/errors.ts'
+import { type ErrorData, MillraceError } from '../../../src/common/errors.ts'
 import { jobId } from '../../../src/common/ids.ts'
+import { silentLogger } from '../../../src/common/logger.ts'
+import { systemPorts } from '../../../src/common/system-ports.ts'
 import { datagen } from '../../../src/connectors/datagen/datagen-source.ts'
 import type { JobStatus } from '../../../src/coordinator/job-master/job-status.ts'
-import { InlineCluster, TransactionalList, until } from './inline-cluster.ts'
+import { enumeratorOf, InlineCluster, TransactionalList, until } from './inline-cluster.ts'
 
 interface Counted {
   readonly key: string
@@ -297,4 +299,52 @@ test('a cluster is closed with a job running in it', async () => {
   await cluster.cluster.close()
   expect(await client.result).toMatchObject({ state: 'CANCELED' })
   expect(startLocalCluster).toBeTypeOf('function')
+})
+
+test('a cluster is closed while a job is being submitted, and takes none after it', async () => {
+  const cluster = new InlineCluster(endless(new TransactionalList<Counted>()), { slots: 1 })
+  const submitting = cluster.submit()
+  await cluster.cluster.close()
+  expect(await (await submitting).result).toMatchObject({ state: 'CANCELED' })
+  await expect(cluster.submit()).rejects.toThrow(/closed/)
+})
+
+test('a listener that throws keeps nobody from hearing how the job ends', async () => {
+  const cluster = new InlineCluster(counting({ size: 10, output: new TransactionalList<Counted>() }), { slots: 1 })
+  const client = await cluster.submit()
+  client.onChange(() => {
+    throw new Error('in a listener')
+  })
+  expect(await client.result).toMatchObject({ state: 'FINISHED' })
+})
+
+test('a thread that does not end while the cluster is closed ends the process (R32)', async () => {
+  const cluster = new InlineCluster(counting({ size: 10, output: new TransactionalList<Counted>() }), { slots: 1 })
+  const submission = cluster.submission()
+  const configuration = { ...submission.plan.configuration, cancellationTimeoutMs: 5 }
+  let exit = (): void => {}
+  const killed: ErrorData[] = []
+  const stuck = startLocalCluster({
+    ports: systemPorts,
+    slotHost: {
+      start: (_, listener) => {
+        exit = () => listener.exit({ type: 'stopped' })
+        return { send: () => {}, terminate: () => {} }
+      },
+      connect: () => [undefined, undefined],
+    },
+    numberOfTaskSlots: 1,
+    slotMemory: { heapLimitBytes: 2 ** 30, managedBytes: 2 ** 20 },
+    enumeratorOf,
+    logger: silentLogger,
+    killProcess: (error) => {
+      killed.push(error)
+      exit()
+    },
+  })
+  const client = await stuck.submit({ ...submission, plan: { ...submission.plan, configuration } })
+  await until(client, (status) => status.state === 'INITIALIZING')
+  await stuck.close()
+  expect(await client.result).toMatchObject({ state: 'CANCELED' })
+  expect(killed).toMatchObject([{ code: 'MR_CANCELLATION_TIMEOUT' }])
 })
