@@ -10,10 +10,10 @@ import type { BlobStoreReference, SlotStart } from './task/slot-protocol.ts'
 import { runWorkerSlot } from './task/worker-slot.ts'
 
 /** The entry of a slot's thread: the place where the task layer meets the API that jobs are written in. */
-async function graphOf({ job }: SlotStart): Promise<JobGraph> {
+async function graphBuilderOf({ job }: SlotStart): Promise<() => JobGraph> {
   const definition = await importBundle(job.bundleUrl)
   if (!isJob(definition)) throw new MillraceError('MR_JOB_DEFINITION', `${job.bundleUrl}: its default export is no job`)
-  return createJobGraph(buildJob(definition, job.arguments, job.configuration))
+  return () => createJobGraph(buildJob(definition, job.arguments, job.configuration))
 }
 
 /** A job without checkpoints has no folder, and writes no blob. */
@@ -21,4 +21,4 @@ function blobStoreOf(reference: BlobStoreReference): BlobStore {
   return reference.type === 'filesystem' ? new FolderBlobStore(reference.folder) : new MemoryBlobStore()
 }
 
-await runWorkerSlot({ graphOf, blobStoreOf })
+await runWorkerSlot({ graphBuilderOf, blobStoreOf })

@@ -1,4 +1,5 @@
 import { MillraceError } from '../common/errors.ts'
+import type { AttemptId } from '../common/ids.ts'
 import type { DataType } from '../formats/data-type.ts'
 import type { BatchCodec } from '../formats/format.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
@@ -21,20 +22,28 @@ export interface DeploymentOptions {
 
 /** Subtasks that were deployed to a slot together, with the ports to the other slots of that deployment. */
 export class Deployment {
-  readonly subtasks: readonly Subtask[]
+  /** Those that are not forgotten. */
+  #subtasks: readonly Subtask[]
+  readonly #deployed: readonly SubtaskDeployment[]
   readonly #links: readonly PeerLink[]
+  #hasFinished = false
 
   constructor(options: DeploymentOptions) {
     const { slotIndex, graph, services, codecOf } = options
     const links = new Map([...options.ports].map(([peer, port]) => [peer, new PeerLink(port, () => services.wake())]))
     const exchange = new Exchange({ slotIndex, graph, subtasks: options.subtasks, links, codecOf })
     this.#links = [...links.values()]
-    this.subtasks = options.subtasks.map((deployment) => {
+    this.#deployed = options.subtasks
+    this.#subtasks = options.subtasks.map((deployment) => {
       const vertex = graph.vertices.find(({ id }) => id === deployment.vertexId)
       if (vertex === undefined) throw new MillraceError('MR_INTERNAL', `the graph has no vertex ${deployment.vertexId}`)
       const channels = { inputs: exchange.inputsOf(deployment), edges: exchange.edgesOf(deployment) }
       return new Subtask(deployment, vertex, channels, services)
     })
+  }
+
+  get subtasks(): readonly Subtask[] {
+    return this.#subtasks
   }
 
   /** Takes in what other slots have sent; true where there was something. */
@@ -45,12 +54,29 @@ export class Deployment {
   }
 
   /**
-   * True, with the ports closed, when nothing of it is left. Where subtasks have finished the ports stay open: the other
-   * slots may not have read everything.
+   * A subtask is gone. True, with the ports closed, when nothing of the deployment is left. Where subtasks have finished
+   * the ports stay open: the other slots may not have read everything.
    */
-  closeIfGone(): boolean {
-    if (this.subtasks.some((subtask) => subtask.state !== 'canceled' && subtask.state !== 'failed')) return false
-    for (const link of this.#links) link.close()
+  forget(attemptId: AttemptId): boolean {
+    const gone = this.#subtasks.find((subtask) => subtask.attemptId === attemptId)
+    if (gone === undefined) return false
+    this.#subtasks = this.#subtasks.filter((subtask) => subtask !== gone)
+    if (gone.state === 'finished') this.#hasFinished = true
+    if (this.#subtasks.length > 0 || this.#hasFinished) return false
+    this.#close()
     return true
+  }
+
+  /** True, with the ports closed, where `subtasks` are new attempts of these: nobody reads what finished ones have sent. */
+  closeIfReplacedBy(subtasks: readonly SubtaskDeployment[]): boolean {
+    const isReplaced = this.#deployed.some((old) =>
+      subtasks.some(({ vertexId, subtaskIndex }) => vertexId === old.vertexId && subtaskIndex === old.subtaskIndex),
+    )
+    if (isReplaced) this.#close()
+    return isReplaced
+  }
+
+  #close(): void {
+    for (const link of this.#links) link.close()
   }
 }

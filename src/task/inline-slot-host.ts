@@ -3,7 +3,7 @@ import type { Clock } from '../common/ports.ts'
 import { batchCodecOf } from '../formats/batch-codec.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { BlobStore } from '../state/blob-store.ts'
-import { graphMismatch } from './graph-mismatch.ts'
+import { checkedGraph } from './checked-graph.ts'
 import { QueuePort } from './queue-port.ts'
 import { Slot } from './slot.ts'
 import type { PeerPort, PortHandle, SlotHandle, SlotHost, SlotListener } from './slot-host.ts'
@@ -13,7 +13,7 @@ export interface InlineSlotHostOptions {
   readonly clock: Clock
   /** Gives the test, or the event loop, its turn. */
   turn(): Promise<void>
-  /** The job, built anew for each slot, so that functions of the builder belong to one slot. */
+  /** The job, built anew for each slot and deployment, so that functions of the builder belong to one attempt. */
   graphOf(start: SlotStart): JobGraph
   blobStoreOf(reference: BlobStoreReference): BlobStore
   warn(message: string): void
@@ -77,10 +77,8 @@ class InlineSlot implements SlotHandle {
   async #run(start: SlotStart, options: InlineSlotHostOptions): Promise<void> {
     if (this.#ended) return
     try {
-      const graph = options.graphOf(start)
-      const mismatch = graphMismatch(graph, start)
-      if (mismatch !== undefined) throw mismatch
-      this.#slot = this.#createSlot(graph, start, options)
+      checkedGraph(options.graphOf(start), start)
+      this.#slot = this.#createSlot(start, options)
     } catch (error) {
       const data = errorData(error, 'MR_JOB_DEFINITION')
       this.#listener.message({ type: 'slotFailed', error: data })
@@ -91,11 +89,11 @@ class InlineSlot implements SlotHandle {
     await this.#slot.run()
   }
 
-  #createSlot(graph: JobGraph, start: SlotStart, options: InlineSlotHostOptions): Slot {
+  #createSlot(start: SlotStart, options: InlineSlotHostOptions): Slot {
     return new Slot({
       slotIndex: start.slotIndex,
       jobId: start.jobId,
-      graph,
+      buildGraph: () => checkedGraph(options.graphOf(start), start),
       memory: start.memory,
       blobStore: start.blobStore,
       clock: options.clock,

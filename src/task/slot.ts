@@ -22,11 +22,12 @@ const metricsIntervalMs = 1000
 export interface SlotOptions {
   readonly slotIndex: number
   readonly jobId: JobId
-  readonly graph: JobGraph
   readonly memory: SlotMemory
   readonly blobStore: BlobStoreReference
   readonly clock: Clock
   readonly heap: HeapPorts
+  /** The job's graph, built anew: functions may hold state, which must not outlive a deployment. */
+  buildGraph(): JobGraph
   /** Gives the event loop a turn. */
   turn(): Promise<void>
   /** Default 256; tests take few, so that slots interleave in many ways. */
@@ -48,7 +49,7 @@ interface Mail {
  */
 export class Slot {
   readonly #options: SlotOptions
-  readonly #services: SubtaskServices
+  readonly #services: Omit<SubtaskServices, 'graph'>
   readonly #memory: ManagedMemory
   readonly #heapLimit: HeapLimit
   #deployments: Deployment[] = []
@@ -61,14 +62,13 @@ export class Slot {
   #nextMetricsAt: number
 
   constructor(options: SlotOptions) {
-    const { jobId, graph, clock, memory } = options
+    const { jobId, clock, memory } = options
     this.#options = options
     this.#memory = new ManagedMemory(memory.managedBytes)
     this.#heapLimit = new HeapLimit(memory.heapLimitBytes, options.heap, clock)
     this.#nextMetricsAt = clock.monotonicMs() + metricsIntervalMs
     this.#services = {
       jobId,
-      graph,
       clock,
       memory: this.#memory,
       blobStore: options.blobStoreOf(options.blobStore),
@@ -202,14 +202,17 @@ export class Slot {
   }
 
   #deploy(message: ToSlot & { readonly type: 'deploy' }, ports: readonly PeerPort[]): void {
-    const { slotIndex, graph, codecOf } = this.#options
+    const { slotIndex, codecOf } = this.#options
+    const graph = this.#options.buildGraph()
+    // A region is deployed again when all its attempts are gone.
+    this.#deployments = this.#deployments.filter((earlier) => !earlier.closeIfReplacedBy(message.subtasks))
     const deployment = new Deployment({
       slotIndex,
       graph,
       subtasks: message.subtasks,
       ports: new Map(message.peers.map((peer, index) => [peer, ports[index] as PeerPort])),
       codecOf,
-      services: this.#services,
+      services: { ...this.#services, graph },
     })
     this.#deployments.push(deployment)
     this.#subtasks = [...this.#subtasks, ...deployment.subtasks]
@@ -271,9 +274,9 @@ export class Slot {
     })
   }
 
-  /** A subtask that has been told to be gone. The ports of a deployment that was cancelled close with its last subtask. */
+  /** A subtask that has been told to be gone: nothing holds its state any more. */
   #forget(attemptId: AttemptId): void {
     this.#subtasks = this.#subtasks.filter((subtask) => subtask.attemptId !== attemptId)
-    this.#deployments = this.#deployments.filter((deployment) => !deployment.closeIfGone())
+    this.#deployments = this.#deployments.filter((deployment) => !deployment.forget(attemptId))
   }
 }

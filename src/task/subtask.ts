@@ -6,7 +6,7 @@ import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import type { SubtaskDeployment, SubtaskMetrics } from './slot-protocol.ts'
 import { SourceInput } from './source-input.ts'
 import { type BuiltSubtask, buildSubtask, type SubtaskChannels } from './subtask-builder.ts'
-import { restoreSubtask } from './subtask-restore.ts'
+import { type RestoredSubtask, restoreSubtask } from './subtask-restore.ts'
 import type { SubtaskServices } from './subtask-services.ts'
 import type { InputEvent, TaskInput } from './task-input.ts'
 
@@ -29,6 +29,7 @@ export class Subtask {
   readonly #bufferTimeoutMs: number
   readonly #checkpointed: boolean
   #state: SubtaskState = 'deploying'
+  #restored: RestoredSubtask | undefined
   #built: BuiltSubtask | undefined
   #running: Running | undefined
   /** When a partial batch is shipped, monotonic milliseconds. */
@@ -179,6 +180,7 @@ export class Subtask {
   async #start(): Promise<void> {
     const restored = await restoreSubtask(this.#vertex, this.deployment, this.#services)
     if (!this.live) return
+    this.#restored = restored
     const built = buildSubtask({
       vertex: this.#vertex,
       deployment: this.deployment,
@@ -312,6 +314,8 @@ export class Subtask {
     await this.#started
     if (waitForCommits) await this.#committed
     const errors = [...(await closeErrors(this.#running?.input)), ...((await this.#built?.chain.dispose()) ?? [])]
+    // The slot lives on: its managed memory is for the attempts that follow (R31).
+    for (const { keyedState } of this.#restored?.operators ?? []) keyedState?.dispose()
     for (const error of errors) this.#services.warn(`${this.#vertex.name}: closing failed: ${String(error)}`)
   }
 }

@@ -6,7 +6,7 @@ import { systemClock } from '../common/system-ports.ts'
 import { batchCodecOf } from '../formats/batch-codec.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { BlobStore } from '../state/blob-store.ts'
-import { graphMismatch } from './graph-mismatch.ts'
+import { checkedGraph } from './checked-graph.ts'
 import { Slot } from './slot.ts'
 import type { BlobStoreReference, FromSlot, SlotStart } from './slot-protocol.ts'
 import { ThreadPort } from './thread-port.ts'
@@ -14,26 +14,25 @@ import { turn } from './turn.ts'
 import type { SlotMail } from './worker-slot-host.ts'
 
 export interface WorkerSlotPorts {
-  /** Imports the bundle and builds the job's graph. */
-  graphOf(start: SlotStart): Promise<JobGraph>
+  /** Imports the bundle; what it gives builds the job's graph, with functions of its own at each call. */
+  graphBuilderOf(start: SlotStart): Promise<() => JobGraph>
   blobStoreOf(reference: BlobStoreReference): BlobStore
 }
 
 /** The body of a slot's thread; its end is the slot's end. */
-export async function runWorkerSlot({ graphOf, blobStoreOf }: WorkerSlotPorts): Promise<void> {
+export async function runWorkerSlot({ graphBuilderOf, blobStoreOf }: WorkerSlotPorts): Promise<void> {
   const port = parentPort
   if (port === null) throw new TypeError('a slot runs in a worker thread')
   const start = workerData as SlotStart
   process.setSourceMapsEnabled(true) // per thread: the main thread's setting does not reach a worker
   const send = (message: FromSlot): void => port.postMessage(message)
   try {
-    const graph = await graphOf(start)
-    const mismatch = graphMismatch(graph, start)
-    if (mismatch !== undefined) throw mismatch
+    const buildGraph = await graphBuilderOf(start)
+    checkedGraph(buildGraph(), start)
     const slot = new Slot({
       slotIndex: start.slotIndex,
       jobId: start.jobId,
-      graph,
+      buildGraph: () => checkedGraph(buildGraph(), start),
       memory: start.memory,
       blobStore: start.blobStore,
       clock: systemClock,
