@@ -78,12 +78,13 @@ function check(): number {
   for (const { ids } of results) for (const id of ids) seen[id] = (seen[id] ?? 0) + 1
   const lost = seen.filter((times) => times === 0).length
   const doubled = seen.filter((times) => times > 1).length
-  const killed = readdirSync(folder).includes('.slot-killed') ? 'one slot was killed' : 'no slot was killed'
+  const killed = readdirSync(folder).includes('.slot-killed')
   say(
-    `\n${count.toLocaleString('en-US')} views in ${results.length} windows; ${killed}: ${lost} lost, ${doubled} doubled.`,
+    `\n${count.toLocaleString('en-US')} views in ${results.length} windows; ${killed ? 'one slot was killed' : 'no slot was killed'}: ${lost} lost, ${doubled} doubled.`,
   )
-  if (lost === 0 && doubled === 0) say('Nothing was lost or doubled.')
-  return lost === 0 && doubled === 0 ? 0 : 1
+  if (lost > 0 || doubled > 0 || !killed) return 1
+  say('Nothing was lost or doubled.')
+  return 0
 }
 
 function printTable(results: readonly PageViews[]): void {
