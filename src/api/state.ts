@@ -76,12 +76,6 @@ export interface ReducingStateDescriptor<T> extends Descriptor<'reducing'> {
 export interface AggregatingStateDescriptor<In, Accumulator, Out> extends Descriptor<'aggregating'> {
   readonly aggregate: AggregateFunction<In, Accumulator, Out>
 }
-export type StateDescriptor =
-  | ValueStateDescriptor<unknown>
-  | ListStateDescriptor<unknown>
-  | MapStateDescriptor<string | number | bigint | boolean, unknown>
-  | ReducingStateDescriptor<unknown>
-  | AggregatingStateDescriptor<unknown, unknown, unknown>
 
 /** Operator state: a list that is redistributed when the parallelism changes. */
 export interface OperatorListStateDescriptor<T> {

@@ -6,12 +6,6 @@ import { cursor, type SlicedBuffer } from './avro-primitives.ts'
  * outside of [position, end).
  */
 
-/** The text that is scanned. */
-export interface JsonText {
-  readonly bytes: SlicedBuffer
-  readonly view: DataView
-}
-
 const quote = 34
 const backslash = 92
 
@@ -22,7 +16,7 @@ export function isSpace(code: number | undefined): boolean {
   return code === 32 || code === 10 || code === 13 || code === 9
 }
 
-export function skipSpace(bytes: Uint8Array, start: number, end: number): number {
+function skipSpace(bytes: Uint8Array, start: number, end: number): number {
   let position = start
   while (position < end && isSpace(bytes[position])) position++
   return position
@@ -91,7 +85,7 @@ function skipEscape(bytes: Uint8Array, position: number, end: number): number {
   return position + 4
 }
 
-export function skipNumber(bytes: Uint8Array, start: number, end: number): number {
+function skipNumber(bytes: Uint8Array, start: number, end: number): number {
   let position = start
   if (position < end && bytes[position] === 45) position++
   const whole = position

@@ -211,46 +211,6 @@ describe('positions', () => {
   })
 })
 
-describe('transactions', () => {
-  test('aborted records are left out, and the end of a log that ends with their markers is reached', async () => {
-    const topic = await topics.create({ partitions: 2 })
-    const producer = await topics.producer(`t-${topic}`)
-    const fates = ['commit', 'abort', 'commit', 'abort', 'abort'] as const
-    for (const [index, fate] of fates.entries()) {
-      const transaction = await producer.transaction()
-      const values = numbers(index * 10, 10).map((value) => ({ value, partition: Number(value) % 2 }))
-      await transaction.send({ topic, messages: values })
-      await (fate === 'commit' ? transaction.commit() : transaction.abort())
-    }
-    expect(sorted((await readToEnd(texts(topic))).values)).toEqual([...numbers(0, 10), ...numbers(20, 10)])
-    const all = KafkaSource.of({
-      brokers,
-      topics: [topic],
-      value: string(),
-      endOffsets: 'latest',
-      isolation: 'read_uncommitted',
-    })
-    expect(sorted((await readToEnd(all)).values)).toEqual(numbers(0, 50))
-  })
-
-  test('R18: latest as an end is the last stable offset; a reader without end waits for the transaction', async () => {
-    const topic = await topics.create()
-    await topics.fill(topic, { count: 5 })
-    const producer = await topics.producer(`t-${topic}`)
-    const transaction = await producer.transaction()
-    await transaction.send({ topic, messages: [{ value: '5' }] })
-    await topics.fill(topic, { first: 6, count: 1 })
-    expect((await readToEnd(texts(topic))).values).toEqual(numbers(0, 5))
-    const source = KafkaSource.of({ brokers, topics: [topic], value: string() })
-    const run = new SourceRun(source, await startSplits(source))
-    await run.until(() => run.records.length === 5)
-    await transaction.commit()
-    await run.until(() => run.records.length === 7)
-    expect(run.values).toEqual(numbers(0, 7))
-    await run.reader.close()
-  })
-})
-
 describe('enumerator', () => {
   test('a pattern finds topics by their whole name, and discovery finds those that appear, from their first record', async () => {
     const first = await topics.create({ name: 'found' })

@@ -1,4 +1,5 @@
 import { type Duration, durationMs } from '../../common/duration.ts'
+import { MillraceError } from '../../common/errors.ts'
 
 /** TLS towards the brokers. Plain data, so certificates and keys are given as their PEM text. */
 export type KafkaTlsOptions = {
@@ -72,7 +73,13 @@ export function connectionSettings(properties: KafkaProperties): KafkaConnection
     requestTimeoutMs: durationMs(properties.requestTimeout ?? '30s', 'properties.requestTimeout'),
     unreachableTimeoutMs: durationMs(properties.unreachableTimeout ?? '5min', 'properties.unreachableTimeout'),
     fetchMaxWaitMs: durationMs(properties.fetchMaxWait ?? '500ms', 'properties.fetchMaxWait'),
-    maxPartitionFetchBytes: properties.maxPartitionFetchBytes ?? 1 << 20,
-    fetchMaxBytes: properties.fetchMaxBytes ?? 8 << 20,
+    maxPartitionFetchBytes: byteCount(properties.maxPartitionFetchBytes ?? 1 << 20, 'maxPartitionFetchBytes'),
+    fetchMaxBytes: byteCount(properties.fetchMaxBytes ?? 8 << 20, 'fetchMaxBytes'),
   }
+}
+
+/** Kafka takes sizes as 32-bit integers; of 0 nothing would ever come. */
+function byteCount(value: number, option: string): number {
+  if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value
+  throw new MillraceError('MR_CONFIGURATION', `KafkaSource: properties.${option}: ${value} is no number of bytes`)
 }

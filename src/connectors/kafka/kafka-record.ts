@@ -77,10 +77,12 @@ function decodeHeaders(bytes: Buffer, start: number, end: number): KafkaHeader[]
     return bytes.subarray(at - size, at)
   }
   const headers: KafkaHeader[] = []
-  for (let left = varint(); left > 0; left--) {
+  const count = varint()
+  for (let left = count; left > 0; left--) {
     const key = take(varint()).toString('utf8')
     const size = varint()
     headers.push({ key, value: size < 0 ? null : take(size) })
   }
+  if (count < 0 || at !== end) throw new Error(`${count} headers do not fill the rest of the record`)
   return headers
 }

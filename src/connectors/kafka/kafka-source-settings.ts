@@ -8,7 +8,7 @@ import type { IsolationLevel } from './kafka-protocol.ts'
 import { type OffsetsInitializer, type OffsetsOption, offsetsInitializerOf } from './offsets-initializer.ts'
 
 /** `description.connector` of a Kafka source. */
-export const kafkaConnector = 'kafka'
+const kafkaConnector = 'kafka'
 
 /** What a Kafka source reads, apart from how records are decoded. */
 export type KafkaSourceBase = KafkaSubscription & {
@@ -51,6 +51,7 @@ export function kafkaSourceSettings(options: KafkaSourceBase): KafkaSourceSettin
   const { topics, topicPattern, groupId, endOffsets } = options
   checkSubscription(topics, topicPattern)
   if (options.brokers?.length === 0) throw wrong('brokers: at least one address is needed')
+  if (groupId === '') throw wrong('groupId: an empty name is no group')
   const start = offsetsInitializerOf(options.startingOffsets ?? 'earliest')
   if (start.kind === 'committed' && groupId === undefined) throw wrong('startingOffsets: committed needs a groupId')
   const end = endOffsets === undefined ? null : endInitializerOf(endOffsets)

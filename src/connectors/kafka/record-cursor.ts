@@ -22,7 +22,7 @@ export interface RecordRegion {
 }
 
 /** Most records that one `fill` gives. */
-export const cursorCapacity = 512
+const cursorCapacity = 512
 
 /**
  * Walks over record batches and gives the places of values, up to 512 at a time, without an object or a copy for each

@@ -48,6 +48,9 @@ describe('options', () => {
     [{ topics: ['ads'], endOffsets: 'earliest' }, 'endOffsets: earliest is no end'],
     [{ topics: ['ads'], partitionDiscoveryInterval: 'soon' }, 'partitionDiscoveryInterval'],
     [{ topics: ['ads'], properties: { requestTimeout: 'x' } }, 'properties.requestTimeout'],
+    [{ topics: ['ads'], properties: { maxPartitionFetchBytes: 0 } }, 'properties.maxPartitionFetchBytes'],
+    [{ topics: ['ads'], properties: { fetchMaxBytes: 2 ** 31 } }, 'properties.fetchMaxBytes'],
+    [{ topics: ['ads'], groupId: '' }, 'groupId'],
     [{ topics: ['ads'], deserialize: () => 1 }, 'either value or deserialize'],
   ])('%o is refused', (options, message) => {
     const wrong = { value: string(), ...options } as unknown as Parameters<typeof KafkaSource.of>[0]

@@ -155,6 +155,38 @@ describe('reading record batches', () => {
     expect(records.map(({ timestamp }) => timestamp)).toEqual([5000, 5000])
   })
 
+  test('offsets and times are exact up to the last one that a number holds', () => {
+    const offset = Number.MAX_SAFE_INTEGER - 5
+    const timestamp = Number.MAX_SAFE_INTEGER
+    const records = [0, 1, 3].map((index) => ({ ...record(offset + index), timestamp: timestamp - index * 2 ** 40 }))
+    const read = readAll(encodeBatch({ records, codec: 'zstd' }), { position: offset + 1 })
+    expect(offsetsOf(read.records)).toEqual([offset + 1, offset + 3])
+    expect(read.records.map((one) => one.timestamp)).toEqual([timestamp - 2 ** 40, timestamp - 3 * 2 ** 40])
+    expect(read.position).toBe(offset + 4)
+  })
+
+  test('a time before the epoch is none: Kafka has only -1, which says that there is none', () => {
+    const records = [5, -1, -1000].map((timestamp, index) => ({ ...record(index), timestamp }))
+    expect(readAll(encodeBatch({ records })).records.map(({ timestamp }) => timestamp)).toEqual([
+      5,
+      noTimestamp,
+      noTimestamp,
+    ])
+  })
+
+  test('headers that are damaged are an error of the record, and never read past it', () => {
+    const cursor = new RecordCursor()
+    const headers = [{ key: 'h', value: Buffer.from('x') }]
+    const bytes = encodeBatch({ records: [{ ...record(0, 'v'), headers }, record(1)] })
+    for (const count of [0x04, 0x7f, 0xff]) {
+      const damaged = Buffer.from(bytes)
+      damaged[damaged.indexOf(Buffer.from([2, 2, 104])) as number] = count
+      cursor.load(regionOf(withChecksum(damaged)), 0, Number.POSITIVE_INFINITY)
+      expect(cursor.fill(2)).toBe(2)
+      expect(String(errorOf(() => kafkaRecordAt(cursor, 0).headers))).toContain('header')
+    }
+  })
+
   test('records without a timestamp say so', () => {
     const { records } = readAll(encodeBatch({ records: [{ ...record(0), timestamp: -1 }] }))
     expect(records.map(({ timestamp }) => timestamp)).toEqual([noTimestamp])
