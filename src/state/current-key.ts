@@ -69,3 +69,8 @@ export function ownedKey(key: Key): Key {
       return decodeKey(canonicalKeyBytes(key))
   }
 }
+
+/** A key of state that is shown to functions of the job: what they do with it changes no state (R7). */
+export function detachedKey(key: Key): Key {
+  return typeof key === 'object' ? ownedKey(key) : key
+}

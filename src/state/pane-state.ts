@@ -3,7 +3,7 @@ import { decodeKey, type MapKey, mapKeyOf } from '../common/key.ts'
 import { murmur3 } from '../common/murmur3.ts'
 import type { DataType } from '../formats/data-type.ts'
 import type { Chunk } from './chunk-reader.ts'
-import { type CurrentKey, ownedKey } from './current-key.ts'
+import { type CurrentKey, detachedKey, ownedKey } from './current-key.ts'
 import { Entry } from './entry.ts'
 import { EntryChanges, type EntrySource } from './entry-changes.ts'
 import { NamespaceIndex } from './namespace-index.ts'
@@ -241,6 +241,7 @@ export class PaneCursor<A> {
   readonly #changes: EntryChanges
   readonly #currentKey: CurrentKey
   #entry: Entry | undefined
+  #key: Key = ''
 
   constructor(entries: IterableIterator<Entry> | undefined, changes: EntryChanges, currentKey: CurrentKey) {
     this.#entries = entries
@@ -256,12 +257,13 @@ export class PaneCursor<A> {
       return false
     }
     this.#entry = result.value
-    this.#currentKey.set(result.value.key, result.value.hash)
+    this.#key = detachedKey(result.value.key)
+    this.#currentKey.set(this.#key, result.value.hash)
     return true
   }
 
   get key(): Key {
-    return this.#current().key
+    return this.#key
   }
 
   /** To be read before its entry is removed; may be changed in place only if `set` follows, or the pane goes. */

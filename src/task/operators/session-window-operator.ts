@@ -3,6 +3,7 @@ import { MillraceError } from '../../common/errors.ts'
 import { hashKey } from '../../common/key.ts'
 import type { WindowSpec } from '../../graph/operator-spec.ts'
 import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
+import { detachedKey, ownedKey } from '../../state/current-key.ts'
 import type { PaneState } from '../../state/pane-state.ts'
 import type { OperatorContext, OperatorSnapshot } from '../operator.ts'
 import { type Deadline, DeadlineHeap } from './deadline-heap.ts'
@@ -133,7 +134,7 @@ export class SessionWindowOperator extends OperatorBase {
   #scheduleAfterRecord(session: Session, key: Key): void {
     const fired = session.end - 1 <= this.currentWatermark
     const needed = fired ? cleanupTime(session.end, this.#allowedLatenessMs) : session.end - 1
-    if (needed < session.deadline) this.#schedule(session, needed, { key, keyHash: hashKey(key) })
+    if (needed < session.deadline) this.#schedule(session, needed, { key: ownedKey(key), keyHash: hashKey(key) })
   }
 
   #schedule(session: Session, time: number, { key, keyHash }: Pick<Deadline, 'key' | 'keyHash'>): void {
@@ -164,7 +165,7 @@ export class SessionWindowOperator extends OperatorBase {
     }
     const cleanup = cleanupTime(session.end, this.#allowedLatenessMs)
     if (deadline.time === lastTime) {
-      this.#results.emit(deadline.key, windowOf(session), session.contents, cleanup > lastTime)
+      this.#results.emit(detachedKey(deadline.key), windowOf(session), session.contents, cleanup > lastTime)
     }
     if (deadline.time >= cleanup) return false
     this.#schedule(session, cleanup, deadline)
