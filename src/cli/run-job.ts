@@ -19,7 +19,7 @@ import { openRunStorage, type RunStorage } from './run-storage.ts'
 /** A run that goes on in this process. */
 export interface RunControl {
   stop(how: 'suspend' | 'drain'): void
-  /** Resolves when the end has been reported. */
+  /** Resolves when the end has been reported and everything is closed. */
   readonly ended: Promise<void>
 }
 
@@ -91,9 +91,10 @@ async function follow(
   tick()
   const result = await client.result
   running = false
+  // Told first: a thread that does not end may cost the process (R32), not the result.
+  await report({ type: 'ended', state: result.state, error: result.error, progress: progressOf(client.status()) })
   await cluster.close()
   await storage.close()
-  await report({ type: 'ended', state: result.state, error: result.error, progress: progressOf(client.status()) })
 }
 
 function progressOf(status: JobStatus): RunProgress {

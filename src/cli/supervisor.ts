@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { type ErrorData, errorCodes } from '../common/errors.ts'
-import type { Clock, Random } from '../common/ports.ts'
+import { type ErrorData, errorCodes, messageOf } from '../common/errors.ts'
+import type { Clock, Random, Timer } from '../common/ports.ts'
 import { workerUrl } from '../common/worker-url.ts'
 import { decideRestart, initialRestartState, type RestartState } from '../coordinator/restart-strategies.ts'
 import type { RestartStrategy } from '../graph/job-configuration.ts'
@@ -42,6 +42,8 @@ export interface SupervisorOptions {
   readonly clock: Clock
   readonly random: Random
   readonly observer: RunObserver
+  /** The module that the working process runs; default the one of the engine. */
+  readonly entry?: URL
 }
 
 /**
@@ -52,6 +54,8 @@ export interface SupervisorOptions {
 export class Supervisor {
   readonly #options: SupervisorOptions
   #child: ChildProcess | undefined
+  /** Starts the next working process. */
+  #restart: Timer | undefined
   #identity: RunIdentity | undefined
   #jobName = ''
   #strategy: RestartStrategy | undefined
@@ -79,6 +83,7 @@ export class Supervisor {
     this.#stopRequests++
     const child = this.#child
     if (child === undefined) {
+      this.#restart?.cancel()
       this.#finish(this.#ended('SUSPENDED', undefined))
       return
     }
@@ -87,9 +92,12 @@ export class Supervisor {
       child.kill('SIGKILL')
       return
     }
-    const how = this.#options.drain ? 'drain' : 'suspend'
-    this.#options.observer.stopping(how)
-    send(child, { type: how })
+    this.#options.observer.stopping(this.#stopWay)
+    send(child, { type: this.#stopWay })
+  }
+
+  get #stopWay(): 'drain' | 'suspend' {
+    return this.#options.drain ? 'drain' : 'suspend'
   }
 
   get #totals(): RunProgress {
@@ -98,7 +106,7 @@ export class Supervisor {
   }
 
   #start(): void {
-    const url = workerUrl('./working-process', import.meta.url)
+    const url = this.#options.entry ?? workerUrl('./working-process', import.meta.url)
     const child = fork(url, [], {
       env: {
         ...process.env,
@@ -111,14 +119,20 @@ export class Supervisor {
     })
     this.#child = child
     let settled = false
+    const gone = (reason: string): void => {
+      if (this.#child === child) this.#child = undefined
+      if (!settled) this.#lost(reason)
+      settled = true
+    }
     child.on('message', (message: FromWorkingProcess) => {
       if (this.#handle(message)) settled = true
     })
-    child.on('exit', (code, signal) => {
-      this.#child = undefined
-      if (!settled) this.#lost(signal === null ? `exit code ${code}` : `signal ${signal}`)
-    })
+    child.on('exit', (code, signal) => gone(signal === null ? `exit code ${code}` : `signal ${signal}`))
+    // No process, so no exit either.
+    child.on('error', (error) => gone(messageOf(error)))
     send(child, { type: 'start', request: this.#options.request, goesOn: this.#identity })
+    // One that follows a crash goes on with the drain that was asked for.
+    if (this.#stopRequests > 0) send(child, { type: this.#stopWay })
   }
 
   /** True when the run is over. */
@@ -152,8 +166,13 @@ export class Supervisor {
   #lost(reason: string): void {
     this.#before = addProgress(this.#before, this.#current)
     this.#current = noProgress
-    if (this.#stopRequests > 0) {
+    if (this.#stopRequests > 1) {
       this.#finish(this.#ended('CANCELED', undefined))
+      return
+    }
+    if (this.#stopRequests > 0 && (this.#strategy === undefined || !this.#options.drain)) {
+      const message = `the working process was lost before its last checkpoint was complete (${reason}); --from latest starts from the one before`
+      this.#finish(this.#ended('SUSPENDED', this.#strategy && { code: 'MR_SLOT_LOST', message }))
       return
     }
     if (this.#strategy === undefined) {
@@ -164,7 +183,10 @@ export class Supervisor {
       return
     }
     const { clock, random, observer } = this.#options
-    const decision = decideRestart(this.#strategy, this.#restartState, { now: clock.now(), random: random.next() })
+    const decision = decideRestart(this.#strategy, this.#restartState, {
+      now: clock.monotonicMs(),
+      random: random.next(),
+    })
     if (decision.type === 'giveUp') {
       const error: ErrorData = {
         code: 'MR_RESTARTS_EXHAUSTED',
@@ -176,9 +198,7 @@ export class Supervisor {
     this.#restartState = decision.state
     this.#processRestarts++
     observer.processLost(reason, decision.delayMs)
-    clock.schedule(decision.delayMs, () => {
-      if (this.#stopRequests === 0) this.#start()
-    })
+    this.#restart = clock.schedule(decision.delayMs, () => this.#start())
   }
 
   #ended(state: FinalState, error: ErrorData | undefined): RunOutcome {

@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest'
+import { type RunObserver, Supervisor } from '../../../src/cli/supervisor.ts'
+import { systemClock, systemRandom } from '../../../src/common/system-ports.ts'
+
+interface Scripted {
+  /** What the first working process does, and after a slash what those after it do. */
+  readonly script: string
+  readonly drain?: boolean
+  readonly clock?: typeof systemClock
+  readonly observer?: Partial<RunObserver>
+}
+
+function scripted({ script, drain = false, clock = systemClock, observer }: Scripted): Supervisor {
+  const silent = { started: () => {}, progress: () => {}, processLost: () => {}, stopping: () => {} }
+  return new Supervisor({
+    request: {
+      jobFile: script,
+      bundleUrl: '',
+      arguments: [],
+      configuration: {},
+      from: undefined,
+      acceptDuplicates: false,
+    },
+    drain,
+    threadPoolSize: 4,
+    clock,
+    random: systemRandom,
+    observer: { ...silent, ...observer },
+    entry: new URL('./scripted-working-process.mjs', import.meta.url),
+  })
+}
+
+test('a working process that crashes is started again until the restart strategy gives up (R30)', async () => {
+  const lost: string[] = []
+  const supervisor = scripted({ script: 'crash', observer: { processLost: (reason) => lost.push(reason) } })
+  expect(await supervisor.run()).toMatchObject({ state: 'FAILED', error: { code: 'MR_RESTARTS_EXHAUSTED' } })
+  expect(lost).toEqual(['exit code 7', 'exit code 7', 'exit code 7'])
+})
+
+test('Ctrl-C while a restart is due ends the run at once, and nothing keeps the supervisor alive', async () => {
+  let cancelled = false
+  const cancel = (): void => {
+    cancelled = true
+  }
+  const clock = { ...systemClock, schedule: () => ({ cancel }) }
+  const supervisor: Supervisor = scripted({
+    script: 'crash',
+    clock,
+    observer: { processLost: () => setImmediate(() => supervisor.stop()) },
+  })
+  expect(await supervisor.run()).toMatchObject({ state: 'SUSPENDED', error: undefined })
+  expect(cancelled).toBe(true)
+})
+
+test('a working process that is lost before its last checkpoint is told, not hidden', async () => {
+  const supervisor: Supervisor = scripted({
+    script: 'crash-on-suspend',
+    observer: { started: () => supervisor.stop() },
+  })
+  expect(await supervisor.run()).toMatchObject({ state: 'SUSPENDED', error: { code: 'MR_SLOT_LOST' } })
+})
+
+test('a drain goes on in the working process that follows one that was lost', async () => {
+  let stopped = false
+  const supervisor: Supervisor = scripted({
+    script: 'crash-on-drain / finish-on-drain',
+    drain: true,
+    observer: {
+      started: () => {
+        if (!stopped) supervisor.stop()
+        stopped = true
+      },
+    },
+  })
+  expect(await supervisor.run()).toMatchObject({ state: 'FINISHED', error: undefined, totals: { restarts: 1 } })
+})
