@@ -91,6 +91,9 @@ export function isPlainObject(value: object): boolean {
   return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null
 }
 
+/** Where msgpackr comes to the end of the stack sooner or later. */
+const maxDepth = 1000
+
 /** R39: what can not be stored untyped, named by its field: class instances, functions, symbols, and cycles. */
 export function plainDataProblem(value: unknown, path: string): string | undefined {
   return plainProblem(value, path, [])
@@ -100,6 +103,8 @@ function plainProblem(value: unknown, path: string, above: readonly object[]): s
   if (typeof value === 'function' || typeof value === 'symbol') return refusal(path, `a ${typeof value}`)
   if (typeof value !== 'object' || value === null) return undefined
   if (above.includes(value)) return refusal(path, 'an object that holds itself')
+  if (above.length === maxDepth)
+    return `the value is nested in more than ${maxDepth} others, which is too deep to be stored (R39)`
   const within = [...above, value]
   for (const [name, part] of partsOf(value, path) ?? []) {
     const problem = plainProblem(part, name, within)

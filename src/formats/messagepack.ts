@@ -5,7 +5,8 @@ import { isPlainObject, plainDataProblem } from './check-value.ts'
 /*
  * Untyped values as MessagePack, by msgpackr. Records are on (an object's field names are written once in a call of
  * pack), nothing is shared between calls, so each result can be read alone. Dates, Maps, Sets, bigints, typed arrays,
- * regular expressions and errors survive; undefined too. Lone surrogates in strings become U+FFFD, and −0 becomes 0.
+ * regular expressions and errors survive; undefined too. Lone surrogates in strings become U+FFFD, −0 becomes 0, and a
+ * field named __proto__ (JSON.parse makes one) comes back as __proto_, so that no record sets a prototype.
  */
 const options = { moreTypes: true, useBigIntExtension: true, copyBuffers: true, useToJSON: false } as const
 

@@ -89,6 +89,7 @@ export function double(): ScalarType<number> {
   return doubleType
 }
 
+/** True or false. */
 export function boolean(): ScalarType<boolean> {
   return booleanType
 }
@@ -109,7 +110,10 @@ export function nullable<D extends DeclaredType<unknown>>(of: D): NullableType<T
   return Object.freeze({ kind: 'nullable', of })
 }
 
-/** A value of any kind that msgpackr can write: plain data, dates, Maps, Sets. Not checked (R39). */
+/**
+ * A value of any kind that msgpackr can write: plain data, dates, Maps, Sets. Its fields are not checked (R39). Where it
+ * is written (state, other slots), −0 becomes 0, a lone surrogate U+FFFD, and a field `__proto__` becomes `__proto_`.
+ */
 export function untyped<T>(): UntypedType<T> {
   return untypedType
 }

@@ -139,3 +139,19 @@ test('R39: untyped batches carry plain data, each can be read alone, and instanc
   bytesBatch.fill(0)
   expect(Buffer.from(decoded[0]?.raw ?? []).toString()).toBe('abc')
 })
+
+test('what untyped batches change is what their documentation says, and no record sets a prototype', () => {
+  const hostile: unknown = JSON.parse('{"__proto__":{"polluted":true},"constructor":1,"toString":2}')
+  const [values] = throughTheWire(untyped(), [[hostile, -0, '\ud800', 2 ** 53, 1e308, Number.NaN, '', {}, []]])
+  const expected = [{ ['__proto_']: { polluted: true }, constructor: 1, toString: 2 }]
+  expect(values).toEqual([...expected, 0, '\ufffd', 2 ** 53, 1e308, Number.NaN, '', {}, []])
+  expect(Object.getPrototypeOf((values as unknown[])[0])).toBe(Object.prototype)
+  expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false)
+})
+
+test('R39: values that are nested too deeply are one clear error', () => {
+  const deep: unknown = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000))
+  expect(() => batchCodecOf(untyped()).encode([deep], 1)).toThrow(
+    expect.objectContaining({ code: 'MR_STATE_TYPE', message: expect.stringContaining('nested in more than') }),
+  )
+})
