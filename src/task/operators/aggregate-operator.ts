@@ -6,7 +6,7 @@ import type { OperatorContext, OperatorSnapshot } from '../operator.ts'
 import { KeySelection } from './key-selection.ts'
 import { OperatorBase } from './operator-base.ts'
 import { userFunctionError } from './user-function-error.ts'
-import { copyOf, type ValueCopy, valueCopyOf } from './value-copy.ts'
+import { type ValueCopy, valueCopyOf } from './value-copy.ts'
 
 /** Folds the values of a key and emits the result for each. */
 export class AggregateOperator extends OperatorBase {
@@ -25,7 +25,7 @@ export class AggregateOperator extends OperatorBase {
     this.#aggregate = aggregate
     this.#withKey = withKey
     const type = aggregate.accumulatorType
-    this.#copy = type === undefined ? copyOf : valueCopyOf(type)
+    this.#copy = valueCopyOf(type)
     this.#keys = new KeySelection(context)
     this.#accumulators = this.#keys.keyedState.accumulators('$aggregate', {
       create: () => this.#create(),

@@ -1,4 +1,5 @@
 import type { DataType, RecordType } from '../../formats/data-type.ts'
+import { copiedRecord } from '../../state/detached.ts'
 
 export type ValueCopy = (value: unknown) => unknown
 
@@ -6,8 +7,8 @@ export type ValueCopy = (value: unknown) => unknown
  * How values of a type are copied, so that nothing emitted aliases state and no state aliases a record (R7). Declared
  * records are copied field by field: what state hands out for them may be a view on a table and no plain object.
  */
-export function valueCopyOf(type: DataType<unknown>): ValueCopy {
-  return type.kind === 'record' ? recordCopyOf(type) : copyOf
+export function valueCopyOf(type: DataType<unknown> | undefined): ValueCopy {
+  return type?.kind === 'record' ? recordCopyOf(type) : copiedRecord
 }
 
 function recordCopyOf(type: RecordType<unknown>): ValueCopy {
@@ -17,30 +18,8 @@ function recordCopyOf(type: RecordType<unknown>): ValueCopy {
     const copy: Record<string, unknown> = {}
     for (const name of names) {
       const field = (value as Readonly<Record<string, unknown>>)[name]
-      copy[name] = typeof field === 'object' && field !== null ? copyOf(field) : field
+      copy[name] = typeof field === 'object' && field !== null ? copiedRecord(field) : field
     }
     return copy
   }
-}
-
-/** A deep copy of plain data: objects, arrays, bytes, dates, maps and sets. Anything else is shared, and state refuses it (R39). */
-export function copyOf(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(copyOf)
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype || prototype === null) return copyOfObject(value)
-  if (value instanceof Uint8Array) return Uint8Array.prototype.slice.call(value)
-  if (value instanceof Date) return new Date(value)
-  if (value instanceof Map) return new Map([...value].map(([key, item]) => [copyOf(key), copyOf(item)]))
-  if (value instanceof Set) return new Set([...value].map(copyOf))
-  return value
-}
-
-function copyOfObject(value: object): object {
-  const copy: Record<string, unknown> = { ...value }
-  for (const name in copy) {
-    const field = copy[name]
-    if (typeof field === 'object' && field !== null) copy[name] = copyOf(field)
-  }
-  return copy
 }

@@ -2,7 +2,7 @@ import type { AggregateFunction, ReduceFunction } from '../../api/functions.ts'
 import { MillraceError } from '../../common/errors.ts'
 import type { DataType, DeclaredType } from '../../formats/data-type.ts'
 import type { WindowComputation } from '../../graph/operator-spec.ts'
-import { copyOf, type ValueCopy, valueCopyOf } from './value-copy.ts'
+import { type ValueCopy, valueCopyOf } from './value-copy.ts'
 
 /** What a window keeps of its records: one reduced value, an accumulator, or all of them. */
 export interface WindowContents {
@@ -71,7 +71,7 @@ class AggregatedContents implements WindowContents {
   constructor(aggregate: AggregateFunction<unknown, unknown, unknown>) {
     this.type = aggregate.accumulatorType ?? { kind: 'untyped' }
     this.#aggregate = aggregate
-    this.#copy = aggregate.accumulatorType === undefined ? copyOf : valueCopyOf(aggregate.accumulatorType)
+    this.#copy = valueCopyOf(aggregate.accumulatorType)
   }
 
   first(value: unknown): unknown {
