@@ -1,6 +1,6 @@
 import type { BlobStore } from './blob-store.ts'
 import type { CheckpointRecord } from './checkpoint-record.ts'
-import { readManifest } from './subtask-manifest.ts'
+import type { ManifestHeaders } from './manifest-headers.ts'
 
 /** Names of blobs hold the checkpoint that wrote them. */
 const checkpointOfBlob = /\/chk-(\d+)\//
@@ -23,11 +23,11 @@ export function garbageOf(
 /** Deletes the blobs of one job that no retained checkpoint needs. */
 export class BlobSweeper {
   readonly #blobStore: BlobStore
-  /** Blobs by the manifest that names them, so that each manifest is read once. */
-  #named = new Map<string, readonly string[]>()
+  readonly #headers: ManifestHeaders
 
-  constructor(blobStore: BlobStore) {
+  constructor(blobStore: BlobStore, headers: ManifestHeaders) {
     this.#blobStore = blobStore
+    this.#headers = headers
   }
 
   /** `retained`: the records that stay, at least one, oldest first. */
@@ -38,13 +38,15 @@ export class BlobSweeper {
     for (const { vertices } of retained) {
       for (const { subtasks } of vertices) {
         for (const { manifest } of subtasks) {
-          const known = this.#named.get(manifest.name)
-          const blobs = known ?? (await readManifest(this.#blobStore, manifest)).blobs.map(({ name }) => name)
-          named.set(manifest.name, blobs)
+          const { blobs } = await this.#headers.of(manifest)
+          named.set(
+            manifest.name,
+            blobs.map(({ name }) => name),
+          )
         }
       }
     }
-    this.#named = named
+    this.#headers.keep(named)
     const keep = new Set([...named.keys(), ...[...named.values()].flat()])
     await this.#blobStore.delete(garbageOf(await this.#blobStore.list(`${oldest.jobId}/`), keep, oldest.id))
   }

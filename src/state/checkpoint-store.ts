@@ -8,6 +8,8 @@ import type { CheckpointRecord } from './checkpoint-record.ts'
 export interface CheckpointStore {
   /** Mints the next id and records that it has begun (R2). */
   begin(): Promise<CheckpointId>
+  /** What is wrong with a record that is not written yet: older chunks that its base does not name (R1); undefined: nothing. */
+  baseViolation(record: CheckpointRecord): Promise<string | undefined>
   /** Writes the record in one exclusive step. @throws MillraceError MR_STORAGE where a record of that id exists already */
   complete(record: CheckpointRecord): Promise<void>
   /** A record that is there may not have reached the disk: called before anyone acts on one that was found, not written (R3, R11). */

@@ -1,24 +1,32 @@
 import { MillraceError } from '../common/errors.ts'
 import { type CheckpointId, checkpointId } from '../common/ids.ts'
+import { baseViolationIn } from './base-check.ts'
 import type { BlobStore } from './blob-store.ts'
 import { BlobSweeper } from './blob-sweeper.ts'
 import type { CheckpointRecord } from './checkpoint-record.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
+import { ManifestHeaders } from './manifest-headers.ts'
 
 /** Records held by this process, for tests. Records are kept as text, so that nobody shares them. */
 export class MemoryCheckpointStore implements CheckpointStore {
   readonly #records = new Map<CheckpointId, string>()
   readonly #committed = new Set<CheckpointId>()
+  readonly #headers: ManifestHeaders
   readonly #sweeper: BlobSweeper
   #begun = 0
 
   constructor(blobStore: BlobStore) {
-    this.#sweeper = new BlobSweeper(blobStore)
+    this.#headers = new ManifestHeaders(blobStore)
+    this.#sweeper = new BlobSweeper(blobStore, this.#headers)
   }
 
   async begin(): Promise<CheckpointId> {
     this.#begun++
     return checkpointId(this.#begun)
+  }
+
+  baseViolation(record: CheckpointRecord): Promise<string | undefined> {
+    return baseViolationIn(record, this.#headers, (id) => this.read(id))
   }
 
   async complete(record: CheckpointRecord): Promise<void> {

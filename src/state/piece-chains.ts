@@ -1,3 +1,4 @@
+import type { ManifestHeader } from './manifest-headers.ts'
 import type { OperatorManifest, PieceReference, SubtaskManifest } from './subtask-manifest.ts'
 
 /** A key group with more pieces gets a full one (R5). */
@@ -57,7 +58,7 @@ export function sparseBlobs(manifest: Pick<SubtaskManifest, 'blobs' | 'operators
 }
 
 /** What is wrong with a manifest that says it builds on `base`: older blobs that are not the base's (R1); undefined: nothing. */
-export function baseViolation(manifest: SubtaskManifest, base: SubtaskManifest | undefined): string | undefined {
+export function baseViolation(manifest: ManifestHeader, base: ManifestHeader | undefined): string | undefined {
   const own = `${manifest.jobId}/${manifest.attemptId}/chk-${manifest.checkpointId}/`
   const known = new Set(base?.blobs.map(({ name }) => name))
   const foreign = manifest.blobs.find(({ name }) => !name.startsWith(own) && !known.has(name))

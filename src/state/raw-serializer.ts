@@ -20,6 +20,6 @@ export class RawSerializer implements Serializer<Uint8Array> {
   }
 
   decode(bytes: Uint8Array, start: number, end: number): Uint8Array {
-    return bytes.slice(start, end)
+    return new Uint8Array(bytes.subarray(start, end))
   }
 }

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
 import { MillraceError } from '../../common/errors.ts'
 import { type CheckpointId, checkpointId } from '../../common/ids.ts'
+import { baseViolationIn } from '../base-check.ts'
 import { BlobSweeper } from '../blob-sweeper.ts'
 import type { CheckpointRecord } from '../checkpoint-record.ts'
 import type { CheckpointStore } from '../checkpoint-store.ts'
+import { ManifestHeaders } from '../manifest-headers.ts'
 import { recordExists } from '../memory-checkpoint-store.ts'
 import {
   createDurably,
@@ -41,6 +43,7 @@ export class FolderCheckpointStore implements CheckpointStore {
   readonly runFolder: string
   readonly #records: string
   readonly #blobStore: FolderBlobStore
+  readonly #headers: ManifestHeaders
   readonly #sweeper: BlobSweeper
   #begun: number | undefined
 
@@ -48,7 +51,8 @@ export class FolderCheckpointStore implements CheckpointStore {
     this.runFolder = runFolder
     this.#records = join(runFolder, 'records')
     this.#blobStore = new FolderBlobStore(blobFolder(runFolder))
-    this.#sweeper = new BlobSweeper(this.#blobStore)
+    this.#headers = new ManifestHeaders(this.#blobStore)
+    this.#sweeper = new BlobSweeper(this.#blobStore, this.#headers)
   }
 
   async begin(): Promise<CheckpointId> {
@@ -62,6 +66,10 @@ export class FolderCheckpointStore implements CheckpointStore {
       await replaceDurably(path, Buffer.from(`${id}\n`))
       return checkpointId(id)
     })
+  }
+
+  baseViolation(record: CheckpointRecord): Promise<string | undefined> {
+    return baseViolationIn(record, this.#headers, (id) => this.read(id))
   }
 
   async complete(record: CheckpointRecord): Promise<void> {

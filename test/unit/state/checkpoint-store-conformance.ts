@@ -35,7 +35,7 @@ export function recordOf(id: number, manifest = blobReferenceOf('job/attempt/chk
 }
 
 /** Puts a manifest that names these blobs, and the blobs of checkpoint `id` among them. */
-export async function checkpointWith(blobStore: BlobStore, id: number, names: readonly string[]) {
+export async function checkpointWith(blobStore: BlobStore, id: number, names: readonly string[], base = 0) {
   const own = `job/attempt/chk-${id}/`
   for (const name of names) if (name.startsWith(own)) await blobStore.put(name, Buffer.from(name))
   const manifest: SubtaskManifest = {
@@ -47,7 +47,7 @@ export async function checkpointWith(blobStore: BlobStore, id: number, names: re
     parallelism: 1,
     maxParallelism: 128,
     checkpointId: id,
-    base: 0,
+    base,
     blobs: names.map((name) => blobReferenceOf(name, Buffer.from(name))),
     operators: [],
   }
@@ -72,6 +72,20 @@ export function testCheckpointStore(name: string, make: () => Promise<Stores>): 
     for (const id of [10, 9, 2]) await checkpointStore.complete(recordOf(id))
     expect(await checkpointStore.list()).toEqual([2, 9, 10])
     expect(await checkpointStore.read(checkpointId(9))).toEqual(recordOf(9))
+  })
+
+  test(`${name}: a record that names older blobs than its base does is found before it is written (R1)`, async () => {
+    const { blobStore, checkpointStore } = await make()
+    const [old, aborted] = ['job/attempt/chk-1/0', 'job/attempt/chk-2/0']
+    const first = await checkpointWith(blobStore, 1, [old])
+    await checkpointStore.complete(first)
+    const violation = async (id: number, names: readonly string[], base: number) =>
+      checkpointStore.baseViolation(await checkpointWith(blobStore, id, names, base))
+    expect(await violation(2, [old, aborted], 1)).toBe(undefined)
+    expect(await violation(3, [old, aborted], 1)).toMatch(/chk-2\/0, which checkpoint 1 does not/)
+    expect(await violation(4, [old], 0)).toMatch(/chk-1\/0/)
+    // The part of a finished subtask is carried forward as it is.
+    expect(await checkpointStore.baseViolation({ ...first, id: checkpointId(5) })).toBe(undefined)
   })
 
   test(`${name}: a second record of an id is refused and the first stays`, async () => {
