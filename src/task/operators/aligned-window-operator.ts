@@ -39,6 +39,11 @@ export class AlignedWindowOperator extends OperatorBase {
     this.#firedEnd = context.restoredWatermark + 1
   }
 
+  /** What had fired and was kept for late records may be over by now, where the job allows less lateness than before. */
+  override open(): void {
+    this.#dropPanes()
+  }
+
   processElement(value: unknown, timestamp: number): void {
     assertTimestamp(timestamp, this.operatorName)
     this.#addToWindows(this.#keys.select(value), value, timestamp)
@@ -125,7 +130,6 @@ export class AlignedWindowOperator extends OperatorBase {
 
   /** Those that have fired and are past the allowed lateness. */
   #dropPanes(): void {
-    if (this.#allowedLatenessMs === 0) return
     for (let end = this.#panes.lowestNamespace(); ; end = this.#panes.lowestNamespace()) {
       if (end === Number.POSITIVE_INFINITY || cleanupTime(end, this.#allowedLatenessMs) > this.currentWatermark) return
       this.#panes.dropNamespace(end)

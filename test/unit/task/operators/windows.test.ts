@@ -292,3 +292,23 @@ describe('Session windows', () => {
     ).rejects.toMatchObject({ code: 'MR_JOB_DEFINITION', message: expect.stringMatching(/merge\(\)/) })
   })
 })
+
+test.each([
+  ['tumbling', tumbling],
+  ['session', session],
+] as const)(
+  '%s windows that had fired do not fire again where a restart lowers the allowed lateness.',
+  async (_, assigner) => {
+    const harness = await windowsOf(assigner, { allowedLatenessMs: 100 })
+    harness.processElement(['a', 1], 0)
+    harness.processWatermark(20)
+    expect(take(harness)).toEqual(['a [0, 10) 1'])
+    const restored = await OperatorHarness.of<Click, string>(specOf(assigner), {
+      keySelector,
+      restore: await harness.snapshot(),
+    })
+    restored.processWatermark(30)
+    restored.processWatermark(200)
+    expect(take(restored)).toEqual([])
+  },
+)
