@@ -1,4 +1,4 @@
-import { errorData, messageOf } from '../common/errors.ts'
+import { type ErrorData, errorData, isMillraceError, messageOf } from '../common/errors.ts'
 import type { CheckpointId } from '../common/ids.ts'
 import type { Logger } from '../common/logger.ts'
 import type { JobMasterMessage } from '../coordinator/job-master/messages.ts'
@@ -13,6 +13,8 @@ export class CheckpointStorage {
   readonly #restoredStore: CheckpointStore | undefined
   readonly #tell: (message: JobMasterMessage) => void
   readonly #logger: Logger
+  /** The record that has passed the check of its base: it may have been written since. */
+  #checked: CheckpointId | undefined
   #queue: Promise<void> = Promise.resolve()
 
   constructor(
@@ -36,6 +38,12 @@ export class CheckpointStorage {
   complete(record: CheckpointRecord, repeated: boolean): void {
     this.#next(
       async (store) => {
+        const error = this.#checked === record.id ? undefined : await refusalOf(store, record)
+        if (error !== undefined) {
+          this.#tell({ type: 'completionRefused', id: record.id, error })
+          return
+        }
+        this.#checked = record.id
         await (repeated ? completeAgain(store, record) : store.complete(record))
         this.#tell({ type: 'checkpointCompleted', id: record.id })
       },
@@ -91,6 +99,17 @@ export class CheckpointStorage {
 
   #enqueue(operation: () => Promise<void>): void {
     this.#queue = this.#queue.then(operation)
+  }
+}
+
+/** Why the record must not be written (R1). Errors of the storage that may pass are thrown. */
+async function refusalOf(store: CheckpointStore, record: CheckpointRecord): Promise<ErrorData | undefined> {
+  try {
+    const message = await store.baseViolation(record)
+    return message === undefined ? undefined : { code: 'MR_INTERNAL', message }
+  } catch (error) {
+    if (isMillraceError(error) && error.code === 'MR_CHECKPOINT_DAMAGED') return errorData(error)
+    throw error
   }
 }
 

@@ -42,6 +42,10 @@ export class FaultyCheckpointStore implements CheckpointStore {
     return this.#write('begin', () => this.#store.begin())
   }
 
+  baseViolation(record: CheckpointRecord): Promise<string | undefined> {
+    return this.#alive(() => this.#store.baseViolation(record))
+  }
+
   complete(record: CheckpointRecord): Promise<void> {
     return this.#write('complete', () => this.#store.complete(record))
   }

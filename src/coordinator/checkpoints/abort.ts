@@ -112,6 +112,18 @@ export function checkpointTimedOut(
   return abortCheckpoint(facts, state, { checkpoint, reason, counts: true }, now)
 }
 
+/** The parts do not fit together (R1). It was found before the record was handed to the store, so it is not undetermined. */
+export function completionRefused(
+  facts: CheckpointFacts,
+  state: CheckpointsState,
+  refusal: { readonly id: CheckpointId; readonly error: ErrorData },
+  now: Moment,
+): CheckpointDecision {
+  if (state.phase.type !== 'completing' || state.phase.record.id !== refusal.id) return unchanged(state)
+  const { checkpoint } = state.phase
+  return abortCheckpoint(facts, state, { checkpoint, reason: refusal.error, counts: true }, now)
+}
+
 export function openCheckpoint(state: CheckpointsState, id: CheckpointId): OpenCheckpoint | undefined {
   if (state.phase.type !== 'open' || state.phase.checkpoint.barrier.id !== id) return undefined
   return state.phase.checkpoint

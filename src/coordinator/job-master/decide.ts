@@ -1,5 +1,5 @@
 import type { ErrorData } from '../../common/errors.ts'
-import { checkpointTimedOut } from '../checkpoints/abort.ts'
+import { checkpointTimedOut, completionRefused } from '../checkpoints/abort.ts'
 import { checkpointBeginFailed, checkpointBegun } from '../checkpoints/begin.ts'
 import { markedCommitted, markFailed, retryMark } from '../checkpoints/commits.ts'
 import { checkpointCompleted, completionUndetermined, retryCompletion } from '../checkpoints/complete.ts'
@@ -88,6 +88,7 @@ type StoreMessage = Extract<
       | 'checkpointBegun'
       | 'checkpointBeginFailed'
       | 'checkpointCompleted'
+      | 'completionRefused'
       | 'completionUndetermined'
       | 'markedCommitted'
       | 'markFailed'
@@ -107,6 +108,8 @@ function storeAnswered(state: JobMasterState, message: StoreMessage, now: Moment
         return checkpointBeginFailed(facts, checkpoints, message.error, now)
       case 'checkpointCompleted':
         return checkpointCompleted(facts, checkpoints, { id: message.id, finished: finishedOnes(state) }, now)
+      case 'completionRefused':
+        return completionRefused(facts, checkpoints, message, now)
       case 'completionUndetermined':
         return completionUndetermined(facts, checkpoints, message, now)
       case 'markedCommitted':

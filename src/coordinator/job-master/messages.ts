@@ -32,6 +32,8 @@ export type JobMasterMessage =
   | { readonly type: 'checkpointBegun'; readonly id: CheckpointId }
   | { readonly type: 'checkpointBeginFailed'; readonly error: ErrorData }
   | { readonly type: 'checkpointCompleted'; readonly id: CheckpointId }
+  /** Its parts do not fit together (R1): nothing was written. */
+  | { readonly type: 'completionRefused'; readonly id: CheckpointId; readonly error: ErrorData }
   | { readonly type: 'completionUndetermined'; readonly id: CheckpointId; readonly error: ErrorData }
   | { readonly type: 'markedCommitted'; readonly id: CheckpointId }
   | { readonly type: 'markFailed'; readonly id: CheckpointId; readonly error: ErrorData }

@@ -348,3 +348,17 @@ test('a thread that does not end while the cluster is closed ends the process (R
   expect(await client.result).toMatchObject({ state: 'CANCELED' })
   expect(killed).toMatchObject([{ code: 'MR_CANCELLATION_TIMEOUT' }])
 })
+
+test('a checkpoint whose parts do not fit their base is aborted before its record is written (R1)', async () => {
+  const output = new TransactionalList<Counted>()
+  const cluster = new InlineCluster(counting({ size: 100, output, interval: '1h' }), { slots: 1 })
+  cluster.store.violation = 'a manifest names what its base does not'
+  const client = await cluster.submit()
+  client.onChange(({ restarts }) => {
+    if (restarts > 0) cluster.store.violation = undefined
+  })
+  expect(await client.result).toMatchObject({ state: 'FINISHED', restarts: 1 })
+  expect(client.status().checkpoints).toMatchObject({ completed: 1, failed: 1 })
+  expect(cluster.store.operations).toEqual(['begin 1', 'begin 2', 'complete 2', 'mark 2'])
+  expect(textsOf(output)).toEqual(expectedCounts(100))
+})

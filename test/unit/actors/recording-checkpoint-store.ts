@@ -15,6 +15,12 @@ export class RecordingCheckpointStore implements CheckpointStore {
     return this.#run(`begin ${this.#begun + 1}`, () => checkpointId(++this.#begun))
   }
 
+  violation: string | undefined
+
+  async baseViolation(): Promise<string | undefined> {
+    return this.violation
+  }
+
   async complete(record: CheckpointRecord): Promise<void> {
     this.#run(`complete ${record.id}`, () => {
       if (this.records.has(record.id)) throw new MillraceError('MR_STORAGE', `record ${record.id} exists`)

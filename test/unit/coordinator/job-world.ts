@@ -238,6 +238,11 @@ export class JobWorld {
         break
       case 'completeCheckpoint': {
         const { id } = effect.record
+        if (!effect.repeated && luck > 0.9 && luck < 0.95) {
+          this.#undetermined = false
+          this.send({ type: 'completionRefused', id, error: { code: 'MR_INTERNAL', message: 'a foreign chunk' } })
+          break
+        }
         if (luck > 0.2 || luck < 0.1) this.#store.records.set(id, effect.record)
         if (luck >= 0.2) this.#undetermined = false
         this.send(luck < 0.2 ? { type: 'completionUndetermined', id, error } : { type: 'checkpointCompleted', id })
