@@ -63,6 +63,7 @@ export function createEdgeWriter(options: EdgeOptions): EdgeWriter {
 
 function receiverOf(options: EdgeOptions): Receiver {
   const { partitioner, channels } = options
+  if (channels.length === 0) return new NobodyReceiver(options.receiverName)
   switch (partitioner.kind) {
     case 'forward':
       return new ForwardReceiver(channels)
@@ -76,6 +77,19 @@ function receiverOf(options: EdgeOptions): Receiver {
       const never: never = partitioner
       throw new TypeError(`unknown partitioner ${JSON.stringify(never)}`)
     }
+  }
+}
+
+/** Behind a subtask whose region had ended when its checkpoint was taken: it is there to commit, and emits nothing (R12). */
+class NobodyReceiver implements Receiver {
+  readonly #receiverName: string
+
+  constructor(receiverName: string) {
+    this.#receiverName = receiverName
+  }
+
+  processElement(): void {
+    throw new MillraceError('MR_INTERNAL', `a record for "${this.#receiverName}" comes from a subtask that has ended`)
   }
 }
 

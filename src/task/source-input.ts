@@ -104,6 +104,11 @@ export class SourceInput implements TaskInput {
   }
 
   poll(): InputEvent {
+    if (this.#trigger !== undefined && this.#state === 'reading' && !this.#watermarks.empty) {
+      // Generators begin anew in a restored task: what they have said of records before the barrier goes before it.
+      const event = this.#watermarks.nextEvent()
+      if (event !== undefined) return event
+    }
     const barrier = this.#takeTrigger()
     if (barrier !== undefined) return { type: 'barrier', barrier, alignmentMs: 0 }
     switch (this.#state) {
@@ -150,7 +155,9 @@ export class SourceInput implements TaskInput {
   }
 
   #read(): InputEvent {
-    const event = this.#watermarks.nextEvent()
+    // Without splits it is idle, or at its end, which the reader knows: idle at the end, it would hold back nothing of what
+    // its last watermark is to bring.
+    const event = this.#watermarks.empty ? undefined : this.#watermarks.nextEvent()
     if (event !== undefined) return event
     const before = this.#output.records
     const result = this.#pollReader()

@@ -27,6 +27,11 @@ export class StreamWatermarks {
     return this.#specification.createGenerator !== undefined || this.#specification.idleTimeoutMs !== undefined
   }
 
+  /** No part is left, or there was none. */
+  get empty(): boolean {
+    return this.#parts.size === 0
+  }
+
   /** The last watermark that was given out. */
   get watermark(): number {
     return this.#watermark

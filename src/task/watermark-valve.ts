@@ -8,6 +8,7 @@ export type ValveEvent =
 interface ChannelStatus {
   watermark: number
   idle: boolean
+  /** Has brought the last watermark, or its end: no record follows. */
   ended: boolean
   /** Counts in the minimum. One that comes back from idleness counts only when it has caught up with what was given out. */
   aligned: boolean
@@ -34,6 +35,11 @@ export class WatermarkValve {
 
   channelWatermark(channel: number, watermark: number): readonly ValveEvent[] {
     const status = this.#status(channel)
+    // Idle or not: with the last watermark windows and timers have fired, and no more records come from there.
+    if (watermark === endWatermark) {
+      const events = this.channelEnded(channel)
+      return this.#channels.every((other) => other.ended) ? this.end() : events
+    }
     if (status.idle || status.ended || watermark <= status.watermark) return []
     status.watermark = watermark
     if (watermark >= this.#watermark) status.aligned = true
@@ -63,10 +69,10 @@ export class WatermarkValve {
     if (status.ended) return []
     status.ended = true
     status.aligned = false
-    return this.#oneLess()
+    return this.#channels.every((other) => other.ended) ? [] : this.#oneLess()
   }
 
-  /** With all channels ended nothing can follow. */
+  /** With all channels ended nothing can follow. Idle ones are waited for: what they held back comes with their last watermark. */
   end(): readonly ValveEvent[] {
     return this.#advance(endWatermark)
   }
@@ -74,7 +80,7 @@ export class WatermarkValve {
   /** A channel holds back no more: the others decide; with none left the stream is idle. */
   #oneLess(): readonly ValveEvent[] {
     if (this.#channels.some((status) => !status.idle && !status.ended)) return this.#lowestEvent()
-    if (this.#idle || this.#channels.every((status) => status.ended)) return []
+    if (this.#idle) return []
     // None holds back any more, so what the furthest idle one has seen is seen by all; an ended one's last watermark says
     // nothing about the records that an idle one may still bring.
     const idle = this.#channels.filter((status) => !status.ended)

@@ -216,6 +216,24 @@ test('the end brings the last watermark, then the end, once', () => {
   expect(input.watermark).toBe(endWatermark)
 })
 
+test('a source whose last split ends is not idle before its end: its last watermark would come behind those of others', () => {
+  const { reader, run } = sourceOf({ splits: ['a', 'b'] })
+  reader.items.push({ split: 'a', timestamp: 3 }, { finished: 'a' }, { finished: 'b' })
+  reader.ended = true
+  expect(run()).toEqual(['record 3', `watermark ${endWatermark}`, 'ended'])
+  const withoutSplits = sourceOf({ splits: [] })
+  withoutSplits.reader.ended = true
+  expect(withoutSplits.run()).toEqual([`watermark ${endWatermark}`, 'ended'])
+})
+
+test('a watermark of the records before a barrier goes before the barrier: the generators of a restored task begin anew', () => {
+  const { reader, run, input } = sourceOf()
+  reader.items.push({ split: 'a', timestamp: 3 })
+  expect(input.poll()).toEqual({ type: 'progress' })
+  input.trigger(barrier(1))
+  expect(run()).toEqual(['record 3', 'watermark 3', 'barrier 1'])
+})
+
 test('drain ends the input where it is, though the source has more', () => {
   const { reader, run, input } = sourceOf()
   reader.items.push({ split: 'a', timestamp: 3 })

@@ -76,6 +76,18 @@ test('the last watermark of an ended channel is no reason to end what an idle on
   expect(valve.channelWatermark(1, 9)).toEqual([watermark(9)])
 })
 
+test('the last watermark is given out only when every channel has brought it, idle ones too: their records may still follow', () => {
+  const valve = new WatermarkValve(3)
+  valve.channelWatermark(0, 8)
+  valve.channelWatermark(1, 5)
+  expect(valve.channelIdle(2)).toEqual([watermark(5)])
+  expect(valve.channelWatermark(0, endWatermark)).toEqual([])
+  expect(valve.channelWatermark(1, endWatermark)).toEqual([idle])
+  expect(valve.channelEnded(0)).toEqual([])
+  expect(valve.channelWatermark(2, endWatermark)).toEqual([watermark(endWatermark)])
+  expect(valve.channelEnded(2)).toEqual([])
+})
+
 test('an idle channel beside one that ends leaves the stream idle', () => {
   const valve = new WatermarkValve(2)
   valve.channelWatermark(0, 5)
