@@ -1,5 +1,5 @@
 import type { DataType, DeclaredType } from '../formats/data-type.ts'
-import { declaredFunction, declaredText } from './declaration.ts'
+import { declaredSynchronousFunction, declaredText } from './declaration.ts'
 import type { AggregateFunction } from './functions.ts'
 
 /** An aggregate of Millrace: its accumulator is declared, so that it lives off the heap, and may be merged. */
@@ -142,7 +142,7 @@ function selectorOf(selected: NumberOf | string, subject: string): (value: unkno
     const field = declaredText(selected, subject, 'the name of the field')
     return (value) => (value as Readonly<Record<string, number>>)[field] as number
   }
-  declaredFunction(selected, subject, 'the selector')
+  declaredSynchronousFunction(selected, subject, 'the selector')
   return selected as (value: unknown) => number
 }
 

@@ -4,7 +4,13 @@ import { typeText } from '../formats/type-text.ts'
 import { untyped } from '../formats/types.ts'
 import type { OperatorSpec } from '../graph/operator-spec.ts'
 import type { Partitioner, StreamNode } from '../graph/stream-graph.ts'
-import { declaredFunction, declaredInteger, declaredText, definitionError } from './declaration.ts'
+import {
+  declaredInteger,
+  declaredProcessFunction,
+  declaredSynchronousFunction,
+  declaredText,
+  definitionError,
+} from './declaration.ts'
 import type {
   FilterFunction,
   FlatMapFunction,
@@ -37,13 +43,13 @@ export class DataStream<T> {
 
   /** One record for each. */
   map<Out>(map: MapFunction<T, Out>): SingleOutputStreamOperator<Out> {
-    declaredFunction(map, 'map', 'the function')
+    declaredSynchronousFunction(map, 'map', 'the function')
     return this.#add({ kind: 'map', map: map as MapFunction<unknown, unknown> }, 'Map')
   }
 
   /** Any number of records for each: what the function returns is iterated. */
   flatMap<Out>(flatMap: FlatMapFunction<T, Out>): SingleOutputStreamOperator<Out> {
-    declaredFunction(flatMap, 'flatMap', 'the function')
+    declaredSynchronousFunction(flatMap, 'flatMap', 'the function')
     return this.#add({ kind: 'flatMap', flatMap: flatMap as FlatMapFunction<unknown, unknown> }, 'Flat Map')
   }
 
@@ -51,7 +57,7 @@ export class DataStream<T> {
   filter<Narrowed extends T>(filter: (value: T) => value is Narrowed): SingleOutputStreamOperator<Narrowed>
   filter(filter: FilterFunction<T>): SingleOutputStreamOperator<T>
   filter(filter: FilterFunction<T>): SingleOutputStreamOperator<T> {
-    declaredFunction(filter, 'filter', 'the predicate')
+    declaredSynchronousFunction(filter, 'filter', 'the predicate')
     return this.#add({ kind: 'filter', filter: filter as FilterFunction<unknown> }, 'Filter', this.#type())
   }
 
@@ -79,7 +85,7 @@ export class DataStream<T> {
    * ```
    */
   process<Out>(process: ProcessFunction<T, Out>): SingleOutputStreamOperator<Out> {
-    declaredFunction(process?.processElement, 'process', 'processElement')
+    declaredProcessFunction(process, 'process')
     return this.#add({ kind: 'process', process: process as ProcessFunction<unknown, unknown> }, 'Process')
   }
 
@@ -88,7 +94,7 @@ export class DataStream<T> {
    * strings, finite numbers, bigints, booleans, bytes, or tuples of them.
    */
   keyBy<const K extends Key>(keySelector: KeySelector<T, K>): KeyedStream<T, K> {
-    declaredFunction(keySelector, 'keyBy', 'the key selector')
+    declaredSynchronousFunction(keySelector, 'keyBy', 'the key selector')
     const selector = keySelector as KeySelector<unknown, Key>
     const ends = this.#partitioned({ kind: 'hash', keySelector: selector })
     return new KeyedStream({
@@ -134,7 +140,7 @@ export class DataStream<T> {
    * @param name of the operator; default the connector's. Two sinks of one job need different names or uids
    */
   sinkTo(sink: Sink<T>, name?: string): DataStreamSink {
-    declaredFunction(sink?.createWriter, 'sinkTo', 'createWriter of the sink')
+    declaredSynchronousFunction(sink?.createWriter, 'sinkTo', 'createWriter of the sink')
     const spec: OperatorSpec = { kind: 'sink', sink: sink as Sink<unknown> }
     const declaration = { spec, name: name ?? sink.connector, outputType: untyped<unknown>() }
     return new DataStreamSink(this.#builder, this.#builder.add(declaration, this.#ends))

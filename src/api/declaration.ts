@@ -75,6 +75,29 @@ export function declaredFunction(value: unknown, subject: string, option: string
   )
 }
 
+/**
+ * A function that is called for each record. TypeScript lets an async one pass where nothing is returned: its results
+ * would come after the step that they belong to, and its errors would be nobody's.
+ */
+export function declaredSynchronousFunction(value: unknown, subject: string, option: string): void {
+  declaredFunction(value, subject, option)
+  if (!/^\[object Async/.test(Object.prototype.toString.call(value))) return
+  throw definitionError(
+    subject,
+    `${option} is async; functions of a job can not wait, since they are called within a step`,
+  )
+}
+
+/** The methods of a process function: those that may be left out are checked where they are there. */
+export function declaredProcessFunction(process: unknown, subject: string): void {
+  const methods = (process ?? {}) as Readonly<Record<'processElement' | 'open' | 'onTimer' | 'close', unknown>>
+  declaredSynchronousFunction(methods.processElement, subject, 'processElement')
+  for (const name of ['open', 'onTimer', 'close'] as const) {
+    if (methods[name] !== undefined) declaredSynchronousFunction(methods[name], subject, name)
+  }
+}
+
+/** A text that is not empty. */
 export function declaredText(value: string, subject: string, option: string): string {
   if (typeof value === 'string' && value.trim() !== '') return value
   throw definitionError(subject, `${option} is empty; it has to be a text`)

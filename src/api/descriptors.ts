@@ -1,6 +1,6 @@
 import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
-import { declaredFunction, declaredText } from './declaration.ts'
+import { declaredSynchronousFunction, declaredText } from './declaration.ts'
 import type { AggregateFunction, OutputTag, ReduceFunction } from './functions.ts'
 import type {
   AggregatingStateDescriptor,
@@ -58,7 +58,7 @@ export function reducingStateDescriptor<T>(
   reduce: ReduceFunction<T>,
   type: DataType<T> = untyped(),
 ): ReducingStateDescriptor<T> {
-  declaredFunction(reduce, 'reducingStateDescriptor', 'reduce')
+  declaredSynchronousFunction(reduce, 'reducingStateDescriptor', 'reduce')
   return { kind: 'reducing', name: stateName(name, 'reducingStateDescriptor'), type, reduce }
 }
 

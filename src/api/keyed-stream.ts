@@ -2,7 +2,7 @@ import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
 import type { OperatorSpec, WindowAssigner } from '../graph/operator-spec.ts'
 import type { SingleOutputStreamOperator } from './data-stream.ts'
-import { declaredFunction } from './declaration.ts'
+import { declaredProcessFunction, declaredSynchronousFunction } from './declaration.ts'
 import type { AggregateFunction, Key, KeyedProcessFunction, ReduceFunction } from './functions.ts'
 import { checkAggregate, WindowedStream } from './windowed-stream.ts'
 
@@ -31,7 +31,7 @@ export class KeyedStream<T, K extends Key> {
 
   /** A running reduction: for each record, the combination of all records of its key so far. */
   reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T> {
-    declaredFunction(reduce, 'reduce', 'the function')
+    declaredSynchronousFunction(reduce, 'reduce', 'the function')
     const type = this.#input.type()
     return this.#input.add({ kind: 'reduce', reduce: reduce as ReduceFunction<unknown>, type }, 'Keyed Reduce', type)
   }
@@ -77,7 +77,7 @@ export class KeyedStream<T, K extends Key> {
 
   /** A function with keyed state and timers. The type of its results is given, or inferred from an annotated collector. */
   process<Out>(process: KeyedProcessFunction<K, T, Out>): SingleOutputStreamOperator<Out> {
-    declaredFunction(process?.processElement, 'process', 'processElement')
+    declaredProcessFunction(process, 'process')
     const spec: OperatorSpec = {
       kind: 'keyedProcess',
       process: process as unknown as KeyedProcessFunction<Key, unknown, unknown>,

@@ -1,5 +1,5 @@
 import type { Duration } from '../common/duration.ts'
-import { declaredDurationMs, declaredFunction } from './declaration.ts'
+import { declaredDurationMs, declaredSynchronousFunction } from './declaration.ts'
 import type { WatermarkGenerator, WatermarkOutput, WatermarkSpecification } from './watermarks.ts'
 
 /**
@@ -44,7 +44,7 @@ export class WatermarkStrategy<T> {
 
   /** Watermarks of one's own: `createGenerator` is called once for each split of the source. */
   static forGenerator<T = unknown>(createGenerator: () => WatermarkGenerator<T>): WatermarkStrategy<T> {
-    declaredFunction(createGenerator, 'WatermarkStrategy.forGenerator', 'createGenerator')
+    declaredSynchronousFunction(createGenerator, 'WatermarkStrategy.forGenerator', 'createGenerator')
     return WatermarkStrategy.#of({ createGenerator })
   }
 
@@ -70,7 +70,7 @@ export class WatermarkStrategy<T> {
   withTimestamps<Value extends T>(
     timestampOf: (value: Value, recordTimestamp: number) => number,
   ): WatermarkStrategy<Value> {
-    declaredFunction(timestampOf, 'WatermarkStrategy.withTimestamps', 'timestampOf')
+    declaredSynchronousFunction(timestampOf, 'WatermarkStrategy.withTimestamps', 'timestampOf')
     return new WatermarkStrategy<Value>({ ...this.specification, timestampOf })
   }
 

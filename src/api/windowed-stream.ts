@@ -3,7 +3,7 @@ import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
 import type { WindowComputation, WindowSpec } from '../graph/operator-spec.ts'
 import type { SingleOutputStreamOperator } from './data-stream.ts'
-import { declaredDurationMs, declaredFunction, definitionError } from './declaration.ts'
+import { declaredDurationMs, declaredSynchronousFunction, definitionError } from './declaration.ts'
 import type {
   AggregateFunction,
   Key,
@@ -62,7 +62,7 @@ export class WindowedStream<T, K extends Key> {
   reduce<Out>(reduce: ReduceFunction<T>, then: WithWindowOptions<K, T, Out>): SingleOutputStreamOperator<Out>
   reduce<Out>(reduce: ReduceFunction<T>, then: ProcessWindowFunction<T, Out, K>): SingleOutputStreamOperator<Out>
   reduce(reduce: ReduceFunction<T>, then?: Then<T, K>): SingleOutputStreamOperator<unknown> {
-    declaredFunction(reduce, 'reduce', 'the function')
+    declaredSynchronousFunction(reduce, 'reduce', 'the function')
     const type = this.#input.type()
     const process = then === undefined ? undefined : windowFunction(then)
     return this.#add({ kind: 'reduce', reduce: reduce as ReduceFunction<unknown>, type, process }, type)
@@ -131,10 +131,10 @@ type Then<Result, K extends Key> = WithWindowOptions<K, Result, unknown> | Proce
 
 function windowFunction<Result, K extends Key>(then: Then<Result, K>): ErasedWindowFunction {
   if (typeof then !== 'object' || !('withKey' in then)) {
-    declaredFunction(then?.process, 'window', 'process of the window function')
+    declaredSynchronousFunction(then?.process, 'window', 'process of the window function')
     return then as unknown as ErasedWindowFunction
   }
-  declaredFunction(then.withKey, 'window', 'withKey')
+  declaredSynchronousFunction(then.withKey, 'window', 'withKey')
   const withKey = then.withKey as (key: Key, result: unknown, window: TimeWindow) => unknown
   return {
     process: (key, context, elements, out) => out.collect(withKey(key, elements[0], context.window)),
@@ -159,7 +159,7 @@ function windowName(settings: WindowSettings): string {
 
 /** @internal Refuses what is no aggregate function, in bundles that no type checker has seen. */
 export function checkAggregate<T>(aggregate: AggregateFunction<T, unknown, unknown>, subject: string): void {
-  declaredFunction(aggregate?.createAccumulator, subject, 'createAccumulator')
-  declaredFunction(aggregate.add, subject, 'add')
-  declaredFunction(aggregate.getResult, subject, 'getResult')
+  declaredSynchronousFunction(aggregate?.createAccumulator, subject, 'createAccumulator')
+  declaredSynchronousFunction(aggregate.add, subject, 'add')
+  declaredSynchronousFunction(aggregate.getResult, subject, 'getResult')
 }

@@ -145,6 +145,27 @@ describe('streams', () => {
     expect(errorOf(() => outputTag('')).message).toContain('is empty')
     expect(errorOf(() => valueStateDescriptor(' ')).message).toContain('is empty')
   })
+
+  test('refuse async functions, which types let pass where nothing is returned', () => {
+    const later = (async () => undefined) as never
+    const aggregate = { createAccumulator: () => 0, add: () => 0, getResult: () => 0 }
+    const builders: readonly JobBuilder[] = [
+      (env) => env.fromSequence(1, 2).map(later),
+      (env) => env.fromSequence(1, 2).filter(later),
+      (env) => env.fromSequence(1, 2).flatMap(async function* () {} as never),
+      (env) => env.fromSequence(1, 2).process({ async processElement() {} }),
+      (env) => keyed(env).process({ processElement() {}, async onTimer() {} }),
+      (env) => keyed(env).process({ async open() {}, processElement() {} }),
+      (env) => keyed(env).aggregate({ ...aggregate, add: later }),
+      (env) =>
+        keyed(env)
+          .window(TumblingEventTimeWindows.of('1s'))
+          .process({ async process() {} }),
+    ]
+    for (const builder of builders) {
+      expect(errorOf(() => graphOf(builder)).message).toMatch(/declared at .*streams\.test\.ts:\d+.* is async/)
+    }
+  })
 })
 
 describe('windows', () => {
