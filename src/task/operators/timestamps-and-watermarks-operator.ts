@@ -15,6 +15,8 @@ export class TimestampsAndWatermarksOperator extends OperatorBase {
   readonly #generator: WatermarkGenerator<unknown> | undefined
   readonly #generated: GeneratorOutput
   readonly #intervalMs: number
+  /** Between two turns of the generator and of idleness. */
+  readonly #tickMs: number
   readonly #idleTimeoutMs: number
   #nextEmitAt = Number.POSITIVE_INFINITY
   #lastEmitAt = 0
@@ -27,6 +29,9 @@ export class TimestampsAndWatermarksOperator extends OperatorBase {
     this.#generated = new GeneratorOutput(context.restoredWatermark)
     this.#intervalMs = context.autoWatermarkIntervalMs
     this.#idleTimeoutMs = specification.idleTimeoutMs ?? Number.POSITIVE_INFINITY
+    const isPeriodic = this.#generator !== undefined || Number.isFinite(this.#idleTimeoutMs)
+    const tickMs = this.#intervalMs > 0 ? this.#intervalMs : Math.max(1, this.#idleTimeoutMs / 2)
+    this.#tickMs = isPeriodic ? tickMs : Number.POSITIVE_INFINITY
   }
 
   get generated(): GeneratedWatermarks {
@@ -35,7 +40,7 @@ export class TimestampsAndWatermarksOperator extends OperatorBase {
 
   override open(): void {
     this.#lastEmitAt = this.context.clock.now()
-    if (this.#generator !== undefined) this.#scheduleNextEmit(this.#lastEmitAt)
+    this.#nextEmitAt = this.#lastEmitAt + this.#tickMs
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -43,9 +48,9 @@ export class TimestampsAndWatermarksOperator extends OperatorBase {
     const assigned = this.#timestampOf === undefined ? timestamp : this.#timestampOf(value, timestamp)
     this.metrics.recordsOut++
     this.output.processElement(value, assigned)
-    if (this.#generator === undefined) return
     this.#quietMs = 0
     this.#generated.idle = false
+    if (this.#generator === undefined) return
     // Every batch asks for a watermark where the interval is 0; only a record can make it differ from the one before.
     if (this.#intervalMs === 0) this.#nextEmitAt = Number.NEGATIVE_INFINITY
     try {
@@ -66,11 +71,11 @@ export class TimestampsAndWatermarksOperator extends OperatorBase {
   override advanceProcessingTime(now: number): boolean {
     if (now < this.#nextEmitAt) return true
     // A task that was held up had no chance to see records: a long gap counts as one interval, not as idle time (R19).
-    this.#quietMs += Math.min(now - this.#lastEmitAt, 2 * Math.max(this.#intervalMs, 1))
+    this.#quietMs += Math.min(now - this.#lastEmitAt, this.#tickMs)
     this.#lastEmitAt = now
     if (this.#quietMs >= this.#idleTimeoutMs) this.#generated.markIdle()
     else this.#emit()
-    this.#scheduleNextEmit(now)
+    this.#nextEmitAt = now + this.#tickMs
     return true
   }
 
@@ -89,10 +94,5 @@ export class TimestampsAndWatermarksOperator extends OperatorBase {
     } catch (error) {
       throw userFunctionError(error, this.operatorName, 'onPeriodicEmit of the watermark generator')
     }
-  }
-
-  #scheduleNextEmit(now: number): void {
-    if (this.#intervalMs > 0) this.#nextEmitAt = now + this.#intervalMs
-    else this.#nextEmitAt = Number.isFinite(this.#idleTimeoutMs) ? now + this.#idleTimeoutMs : Number.POSITIVE_INFINITY
   }
 }

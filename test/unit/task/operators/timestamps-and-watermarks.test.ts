@@ -115,6 +115,29 @@ test('It is idle after the timeout without records, until the next one.', async 
   expect(harness.operator.generated).toMatchObject({ watermark: 59, idle: false })
 })
 
+test.each([
+  ['with watermarks after every batch', { idleTimeoutMs: 1000 }],
+  ['without watermarks', { idleTimeoutMs: 1000, createGenerator: undefined }],
+])('It is idle after the timeout, not before, also %s.', async (_, given) => {
+  const harness = await harnessOf(given, { autoWatermarkIntervalMs: 0 })
+  harness.processElement({ at: 50 })
+  harness.advanceProcessingTime(999)
+  expect(harness.operator.generated?.idle).toBe(false)
+  harness.advanceProcessingTime(1500)
+  expect(harness.operator.generated?.idle).toBe(true)
+  harness.processElement({ at: 60 })
+  expect(harness.operator.generated?.idle).toBe(false)
+})
+
+test('One long gap between two turns is no idle time (R19).', async () => {
+  const harness = await harnessOf({ idleTimeoutMs: 1000 }, { autoWatermarkIntervalMs: 0 })
+  harness.processElement({ at: 50 })
+  harness.advanceProcessingTime(0)
+  harness.clock.advanceTo(60_000)
+  harness.operator.advanceProcessingTime(60_000, 500)
+  expect(harness.operator.generated?.idle).toBe(false)
+})
+
 test('A timestamp that is no number is an error that says what came.', async () => {
   const harness = await harnessOf({ timestampOf: () => undefined as never })
   expect(() => harness.processElement({ at: 1 })).toThrow(
