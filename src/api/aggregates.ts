@@ -9,16 +9,19 @@ export interface NumberAggregate<In, Accumulator> extends AggregateFunction<In, 
   merge(left: Accumulator, right: Accumulator): Accumulator
 }
 
-/** Accumulators of the built-in aggregates: plain records of doubles. */
+/** Of `count`. Accumulators of the built-in aggregates are plain records of doubles. */
 export interface CountAccumulator {
   count: number
 }
+/** Of `sum`. */
 export interface SumAccumulator {
   sum: number
 }
+/** Of `min` and `max`. */
 export interface ExtremeAccumulator {
   extreme: number
 }
+/** Of `avg`. */
 export interface AverageAccumulator {
   sum: number
   count: number

@@ -17,10 +17,17 @@ import type {
 /** What can be a key (R36): −0 equals 0; NaN, objects and lone surrogates are refused. */
 export type Key = string | number | bigint | boolean | Uint8Array | readonly Key[]
 
+/**
+ * Gives one record for one. Functions of a job are synchronous, may be called again for the same record after a restart,
+ * and do not change what they are given. What they throw fails the job's region, with the operator's name and the record's
+ * place (MR_USER_FUNCTION).
+ */
 export type MapFunction<In, Out> = (value: In) => Out
+/** True for records that are kept. */
 export type FilterFunction<T> = (value: T) => boolean
 /** Gives any number of records for one. */
 export type FlatMapFunction<In, Out> = (value: In) => Iterable<Out>
+/** The key of a record; the same each time that it is called with it. */
 export type KeySelector<T, K extends Key> = (value: T) => K
 /** Combines two values of a key into one. May change and return `left`; the engine emits a copy (R7). */
 export type ReduceFunction<T> = (left: T, right: T) => T
@@ -38,7 +45,9 @@ export interface AggregateFunction<In, Accumulator, Out> {
   readonly resultType?: DataType<Out>
 }
 
+/** Where a function puts its results. Valid only during the call that it is given to. */
 export interface Collector<T> {
+  /** Emits a record with the timestamp of the one that is processed; it must not be changed any more. */
   collect(value: T): void
 }
 
@@ -51,14 +60,22 @@ export interface OutputTag<T> {
 /** What a function may ask for when it is opened. */
 export interface RuntimeContext {
   readonly operatorName: string
+  /** From 0 to `parallelism` − 1. */
   readonly subtaskIndex: number
   readonly parallelism: number
+  /** The number of key groups. */
   readonly maxParallelism: number
-  /** Operator state of this subtask. Only in `open`. */
+  /**
+   * Operator state of this subtask. Only in `open`.
+   * @throws MillraceError MR_STATE_INCOMPATIBLE where the restored state has another type or redistribution
+   */
   operatorListState<T>(descriptor: OperatorListStateDescriptor<T>): OperatorListState<T>
 }
 
-/** Keyed state is asked for in `open`, once for each descriptor. */
+/**
+ * Keyed state is asked for in `open`, once for each descriptor; what is got there is always that of the current key.
+ * All throw MillraceError MR_STATE_INCOMPATIBLE where the restored state of that name is of another kind or type.
+ */
 export interface KeyedRuntimeContext extends RuntimeContext {
   valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T>
   listState<T>(descriptor: ListStateDescriptor<T>): ListState<T>
@@ -73,40 +90,57 @@ export interface KeyedRuntimeContext extends RuntimeContext {
 export interface ProcessContext {
   /** Event timestamp of the record, epoch milliseconds; `noTimestamp` where it has none. */
   readonly timestamp: number
-  /** The task's event-time watermark. */
+  /** The task's event-time watermark, epoch milliseconds; −Infinity before the first one. */
   readonly currentWatermark: number
   /** The wall clock, epoch milliseconds. */
   readonly currentProcessingTime: number
+  /** Emits a record to a side output; dropped where nothing reads it. */
   output<T>(tag: OutputTag<T>, value: T): void
 }
 
+/** A function with side outputs and operator state; see `DataStream.process`. */
 export interface ProcessFunction<In, Out> {
+  /** Called once before the first record, with the restored state. */
   open?(context: RuntimeContext): void
   processElement(value: In, context: ProcessContext, out: Collector<Out>): void
-  /** Called with the last watermark gone by, before the subtask ends. */
+  /** Called at the end of the input, after the last watermark; not where the subtask fails or is stopped. */
   close?(): void
 }
 
+/**
+ * Timers of the current key, at whole epoch milliseconds. A key has one timer at a time, however often it is registered;
+ * they are part of every checkpoint. Others throw RangeError.
+ */
 export interface TimerService {
+  /** Fires when the watermark reaches `timestamp`; where it has passed it, with the next watermark. */
   registerEventTimeTimer(timestamp: number): void
+  /** Does nothing where there is no such timer. */
   deleteEventTimeTimer(timestamp: number): void
+  /** Fires when the wall clock reaches `timestamp`. The end of a bounded input does not wait for it. */
   registerProcessingTimeTimer(timestamp: number): void
+  /** Does nothing where there is no such timer. */
   deleteProcessingTimeTimer(timestamp: number): void
 }
 
+/** What a process function on a keyed stream sees besides. */
 export interface KeyedProcessContext<K extends Key> extends ProcessContext {
   readonly key: K
   readonly timers: TimerService
 }
 
+/** The same when a timer fires; `timestamp` is the timer's. */
 export interface OnTimerContext<K extends Key> extends KeyedProcessContext<K> {
   readonly timeDomain: 'event-time' | 'processing-time'
 }
 
+/** A function with keyed state and timers; see `KeyedStream.process` and `valueStateDescriptor`. */
 export interface KeyedProcessFunction<K extends Key, In, Out> {
+  /** Called once before the first record; keyed state is asked for here. */
   open?(context: KeyedRuntimeContext): void
   processElement(value: In, context: KeyedProcessContext<K>, out: Collector<Out>): void
+  /** What it emits carries the timer's time; that of processing-time timers no timestamp. */
   onTimer?(timestamp: number, context: OnTimerContext<K>, out: Collector<Out>): void
+  /** Called at the end of the input, after the last watermark and its timers; not where the subtask fails or is stopped. */
   close?(): void
 }
 
@@ -116,9 +150,12 @@ export interface TimeWindow {
   readonly end: number
 }
 
+/** What a window function sees of its window and the time. */
 export interface ProcessWindowContext {
   readonly window: TimeWindow
+  /** Epoch milliseconds; Infinity at the end of the input. */
   readonly currentWatermark: number
+  /** Emits a record to a side output, with the window's last millisecond as timestamp. */
   output<T>(tag: OutputTag<T>, value: T): void
 }
 

@@ -20,6 +20,7 @@ export interface ValueState<T> {
 
 /** A list a key. */
 export interface ListState<T> {
+  /** In the order in which they were added; empty where there is nothing. */
   get(): readonly Stored<T>[]
   add(value: T): void
   addAll(values: Iterable<T>): void
@@ -47,6 +48,7 @@ export interface ReducingState<T> {
   clear(): void
 }
 
+/** An accumulator a key: `add` folds a value in, `get` gives the aggregate's result; undefined before the first value. */
 export interface AggregatingState<In, Out> {
   get(): Out | undefined
   add(value: In): void
@@ -58,21 +60,27 @@ interface Descriptor<Kind extends string> {
   /** Unique within the operator; names the state in checkpoints. */
   readonly name: string
 }
+
+/** Names a value state and its type; made by `valueStateDescriptor`. */
 export interface ValueStateDescriptor<T> extends Descriptor<'value'> {
   readonly type: DataType<T>
 }
+/** Names a list state and the type of its items; made by `listStateDescriptor`. */
 export interface ListStateDescriptor<T> extends Descriptor<'list'> {
   readonly type: DataType<T>
 }
+/** Names a map state and the type of its values; made by `mapStateDescriptor`. */
 export interface MapStateDescriptor<K extends string | number | bigint | boolean, V> extends Descriptor<'map'> {
   readonly type: DataType<V>
   /** Only for inference. */
   readonly keyType?: K
 }
+/** Names a reducing state, its type and its function; made by `reducingStateDescriptor`. */
 export interface ReducingStateDescriptor<T> extends Descriptor<'reducing'> {
   readonly type: DataType<T>
   readonly reduce: ReduceFunction<T>
 }
+/** Names an aggregating state and its aggregate; made by `aggregatingStateDescriptor`. */
 export interface AggregatingStateDescriptor<In, Accumulator, Out> extends Descriptor<'aggregating'> {
   readonly aggregate: AggregateFunction<In, Accumulator, Out>
 }
@@ -84,6 +92,7 @@ export interface OperatorListStateDescriptor<T> {
   /** `even-split`: the items are dealt out. `union`: every subtask gets all of them. */
   readonly redistribution: 'even-split' | 'union'
 }
+/** The list of one subtask. */
 export interface OperatorListState<T> {
   get(): readonly T[]
   add(value: T): void
