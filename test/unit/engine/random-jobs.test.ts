@@ -1,0 +1,51 @@
+import fc from 'fast-check'
+import { afterAll, expect, test } from 'vitest'
+import { disturbances, runDisturbed } from './support/disturbed-run.ts'
+import type { Item } from './support/item.ts'
+import { jobShapes } from './support/random-shape.ts'
+import { expectedOf } from './support/reference.ts'
+
+/** `MILLRACE_RANDOM_JOBS=5000 npx vitest run …`: a long run by hand; `MILLRACE_SEED` and `MILLRACE_PATH` repeat one. */
+const { MILLRACE_RANDOM_JOBS, MILLRACE_SEED, MILLRACE_PATH } = process.env
+const byHand = MILLRACE_RANDOM_JOBS !== undefined
+
+const parameters: fc.Parameters<unknown> = {
+  numRuns: Number(MILLRACE_RANDOM_JOBS ?? 200),
+  ...(byHand ? {} : { interruptAfterTimeLimit: 12_000 }),
+  ...(MILLRACE_SEED === undefined ? {} : { seed: Number(MILLRACE_SEED) }),
+  ...(MILLRACE_PATH === undefined ? {} : { path: MILLRACE_PATH }),
+}
+
+const totals = { starts: 0, restarts: 0, checkpoints: 0, records: 0 }
+
+/** As sorted lines: what is missing and what is too much shows in the difference. */
+function lines(results: Readonly<Record<string, readonly Item[]>>): readonly string[] {
+  return Object.entries(results)
+    .flatMap(([sink, items]) => items.map(({ id, key, amount }) => `${sink}: ${id} key ${key} amount ${amount}`))
+    .toSorted()
+}
+
+test(
+  'random jobs give what a plain computation gives, whatever fails on the way',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(jobShapes, disturbances, async (shape, disturbed) => {
+        const { results, starts, restarts, checkpoints } = await runDisturbed(shape, disturbed)
+        const got = lines(results)
+        expect(got).toEqual(lines(expectedOf(shape)))
+        totals.starts += starts
+        totals.restarts += restarts
+        totals.checkpoints += checkpoints
+        totals.records += got.length
+      }),
+      parameters,
+    )
+  },
+  byHand ? 3_600_000 : 60_000,
+)
+
+afterAll(() => {
+  if (byHand) console.log(totals)
+  // Else the test tests little.
+  if (MILLRACE_PATH === undefined) expect(totals.restarts).toBeGreaterThan(20)
+})

@@ -1,0 +1,155 @@
+import fc from 'fast-check'
+import { startTestCluster, type TestCluster, type TestJob } from 'millrace/testing'
+import { turn } from '../../../../src/task/turn.ts'
+import type { Item } from './item.ts'
+import type { JobShape } from './job-shape.ts'
+import { RandomJob } from './random-job.ts'
+
+/** What happens to a job while it runs. None of it may show in its output. */
+export type Disturbance =
+  | { readonly type: 'killSlot'; readonly slot: number }
+  | { readonly type: 'checkpoint' | 'abortCheckpoint' | 'suspend' | 'cancel' | 'crash' }
+  | {
+      readonly type: 'failStorage'
+      readonly operation: 'begin' | 'complete' | 'markCommitted'
+      readonly fault: 'refused' | 'unanswered'
+    }
+
+export interface Disturbed {
+  /** Virtual time since the last one, in which all goes its way … */
+  readonly afterMs: number
+  /** … and turns of the event loop after that, in which the cluster is caught in the middle of its work. */
+  readonly turns: number
+  readonly disturbance: Disturbance
+}
+
+const disturbance: fc.Arbitrary<Disturbance> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('killSlot' as const), slot: fc.nat(3) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constantFrom(
+        'checkpoint',
+        'checkpoint',
+        'abortCheckpoint',
+        'suspend',
+        'suspend',
+        'cancel',
+        'crash',
+        'crash',
+      ),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('failStorage' as const),
+      operation: fc.constantFrom('begin', 'complete', 'markCommitted'),
+      fault: fc.constantFrom('refused', 'unanswered'),
+    }),
+  },
+)
+
+export const disturbances: fc.Arbitrary<readonly Disturbed[]> = fc.array(
+  fc.record({ afterMs: fc.nat(12), turns: fc.nat(8), disturbance }),
+  { maxLength: 8 },
+)
+
+/** What its sinks hold in the end, and how much happened. */
+export interface Outcome {
+  readonly results: Readonly<Record<string, readonly Item[]>>
+  readonly starts: number
+  readonly restarts: number
+  readonly checkpoints: number
+}
+
+/** Runs the job to its end, through all that is to happen to it. */
+export async function runDisturbed(shape: JobShape, list: readonly Disturbed[]): Promise<Outcome> {
+  const job = new RandomJob(shape)
+  await using cluster = startTestCluster({ batchesPerTurn: shape.batchesPerTurn })
+  const run = new DisturbedRun(cluster, job)
+  await run.start()
+  for (const disturbed of list) if (!run.ended) await run.disturb(disturbed)
+  await run.finish()
+  const results = Object.fromEntries([...job.sinks].map(([name, { records }]) => [name, records]))
+  return { results, starts: run.starts, restarts: run.restarts, checkpoints: run.checkpoints }
+}
+
+class DisturbedRun {
+  starts = 0
+  restarts = 0
+  checkpoints = 0
+  ended = false
+  readonly #cluster: TestCluster
+  readonly #job: RandomJob
+  #running: TestJob | undefined
+
+  constructor(cluster: TestCluster, job: RandomJob) {
+    this.#cluster = cluster
+    this.#job = job
+  }
+
+  async start(): Promise<void> {
+    this.#count()
+    const from = this.#running === undefined ? {} : { from: this.#running }
+    this.#running = await this.#cluster.start(this.#job.build, { args: [`${this.starts}`], ...from })
+    this.starts++
+  }
+
+  async disturb({ afterMs, turns, disturbance: what }: Disturbed): Promise<void> {
+    await this.#cluster.advanceTime(afterMs)
+    const moving = this.#cluster.advanceTime(1)
+    for (let done = 0; done < turns; done++) await turn()
+    await this.#apply(what, moving)
+    await moving
+    const state = this.#running?.status().state
+    this.ended = state === 'FINISHED' || state === 'FAILED'
+  }
+
+  async finish(): Promise<void> {
+    const result = await this.#running?.result()
+    this.#count()
+    if (result?.state !== 'FINISHED') throw new Error(`the job is ${result?.state}: ${JSON.stringify(result?.error)}`)
+  }
+
+  async #apply(what: Disturbance, moving: Promise<void>): Promise<void> {
+    const running = this.#running as TestJob
+    switch (what.type) {
+      case 'killSlot': {
+        const slot = running.slots[what.slot % Math.max(1, running.slots.length)]
+        if (slot !== undefined) running.failSlot(slot)
+        return
+      }
+      case 'checkpoint':
+        running.parts.client.checkpoint()
+        return
+      case 'abortCheckpoint':
+        running.abortNextCheckpoint()
+        running.parts.client.checkpoint()
+        return
+      case 'failStorage':
+        running.failStorage(what.operation, what.fault)
+        running.parts.client.checkpoint()
+        return
+      case 'crash':
+        this.#cluster.crash()
+        await moving
+        return this.start()
+      case 'suspend':
+      case 'cancel': {
+        const [{ state }] = await Promise.all([what.type === 'suspend' ? running.suspend() : running.cancel(), moving])
+        return state === 'FINISHED' || state === 'FAILED' ? undefined : this.start()
+      }
+      default: {
+        const never: never = what
+        throw new TypeError(String(never))
+      }
+    }
+  }
+
+  #count(): void {
+    const status = this.#running?.status()
+    this.restarts += status?.restarts ?? 0
+    this.checkpoints += status?.checkpoints.completed ?? 0
+  }
+}

@@ -1,0 +1,98 @@
+import type { WindowAssigner } from 'millrace'
+import type { Input, KeyKind } from './item.ts'
+
+/** Settings that every operator of a random job has. */
+export interface Placement {
+  /** Names the operator; its uid. */
+  readonly name: string
+  /** undefined: the job's. */
+  readonly parallelism: number | undefined
+  /** Its parallelism grows by this with each start of the job, modulo 4. */
+  readonly rescale: number
+  readonly chaining: 'always' | 'head' | 'never'
+}
+
+export const computations = ['reduce', 'aggregate', 'numbers', 'process', 'reduceAndProcess'] as const
+export type Computation = (typeof computations)[number]
+
+export interface SourceShape extends Placement {
+  readonly splits: readonly (readonly Input[])[]
+  /** Records are at most this much out of order within a split. */
+  readonly boundMs: number
+  readonly recordsAtOnce: number
+  readonly interval: number
+}
+
+/**
+ * A stream whose records are the same set however subtasks interleave: no record is late, and no operator cares for the
+ * order of its input.
+ */
+export type Stream =
+  | (SourceShape & { readonly kind: 'source' })
+  | (Placement & { readonly kind: 'map' | 'flatMap' | 'rebalance'; readonly input: Stream })
+  | (Placement & { readonly kind: 'filter'; readonly input: Stream; readonly modulus: number })
+  /** Odd amounts go to a side output, which is united with the rest again. */
+  | (Placement & { readonly kind: 'split'; readonly input: Stream })
+  /** Read twice and united. */
+  | (Placement & { readonly kind: 'twice'; readonly input: Stream })
+  | (Placement & { readonly kind: 'broadcast'; readonly input: Stream; readonly copies: number })
+  | { readonly kind: 'union'; readonly inputs: readonly Stream[] }
+  | (Placement & {
+      readonly kind: 'window'
+      readonly input: Stream
+      readonly assigner: WindowAssigner
+      readonly compute: Computation
+      readonly key: KeyKind
+      readonly allowedLatenessMs: number
+    })
+  | (Placement & { readonly kind: 'timers'; readonly input: Stream; readonly sizeMs: number; readonly key: KeyKind })
+
+/** What follows a stream at its end: counts are a set too, but their timestamps are anybody's. */
+export interface FreePipeline {
+  readonly type: 'free'
+  readonly stream: Stream
+  readonly count: (Placement & { readonly key: KeyKind }) | undefined
+  readonly sink: Placement
+}
+
+/** What a keyed operator does with the records of a key in their exact order. */
+export type OrderedOperator =
+  | { readonly kind: 'reduce' | 'aggregate' | 'numbers' | 'function' }
+  | {
+      readonly kind: 'window'
+      readonly assigner: WindowAssigner
+      readonly compute: Computation
+      readonly allowedLatenessMs: number
+      readonly sideOutput: boolean
+    }
+
+/** One split, so that the order of all records of a key, and of watermarks between them, is known: late ones too. */
+export interface OrderedPipeline {
+  readonly type: 'ordered'
+  readonly source: SourceShape
+  /** Watermarks come from the source, or from an operator behind it. */
+  readonly watermarksFrom: 'source' | 'operator'
+  readonly stages: readonly (Placement & { readonly kind: 'map' | 'filter' | 'flatMap'; readonly modulus: number })[]
+  readonly key: KeyKind
+  readonly operator: OrderedOperator & Placement
+  readonly sink: Placement
+}
+
+export type Pipeline = FreePipeline | OrderedPipeline
+
+export interface JobShape {
+  readonly pipelines: readonly Pipeline[]
+  /** Records and state of declared types; else untyped. */
+  readonly declared: boolean
+  /** Of each start in turn. */
+  readonly parallelisms: readonly number[]
+  readonly maxParallelism: number
+  readonly checkpointIntervalMs: number
+  readonly tolerableFailedCheckpoints: number
+  readonly bufferTimeoutMs: number
+  readonly autoWatermarkIntervalMs: number
+  readonly restartDelayMs: number
+  readonly batchesPerTurn: number
+  /** An operator throws once, at its n-th call counted over all its subtasks and replays. */
+  readonly throws: readonly { readonly operator: string; readonly call: number }[]
+}

@@ -1,0 +1,89 @@
+import {
+  type DataStream,
+  outputTag,
+  type SingleOutputStreamOperator,
+  type StreamExecutionEnvironment,
+  type WatermarkOutput,
+  WatermarkStrategy,
+} from 'millrace'
+import { collected, mapped, numbers, orderedFunction, reduceInOrder } from './functions.ts'
+import { type Input, type Item, itemType, keyOf, numberOf, short } from './item.ts'
+import type { JobParts } from './job-parts.ts'
+import type { OrderedPipeline } from './job-shape.ts'
+
+/** Watermarks stand in the records: each comes right behind its own. */
+const punctuated = WatermarkStrategy.forGenerator<Input>(() => ({
+  onEvent: ({ watermark }: Input, _timestamp: number, output: WatermarkOutput) => {
+    if (watermark >= 0) output.emitWatermark(watermark)
+  },
+  onPeriodicEmit() {},
+})).withTimestamps((input: Input) => input.at)
+
+export function buildOrdered(env: StreamExecutionEnvironment, pipeline: OrderedPipeline, parts: JobParts): void {
+  const { source, watermarksFrom, stages, sink } = pipeline
+  const fromSource = watermarksFrom === 'source'
+  const read = parts.source(env, source, fromSource ? punctuated : WatermarkStrategy.noWatermarks())
+  const timed = fromSource
+    ? read
+    : parts.place(read.assignTimestampsAndWatermarks(punctuated), {
+        ...source,
+        name: `${source.name}-times`,
+        chaining: 'always',
+      })
+  let items = parts.items(timed, source)
+  for (const stage of stages) {
+    if (stage.kind === 'map') items = parts.map(items, stage, (item) => mapped(stage.name, item))
+    else if (stage.kind === 'flatMap') items = parts.flatMap(items, stage)
+    else items = parts.filter(items, stage, stage.modulus)
+  }
+  const { operator } = pipeline
+  if (operator.kind !== 'window') {
+    parts.sink(parts.typed(keyed(items, pipeline, parts), operator), sink)
+    return
+  }
+  const late = outputTag<Item>(`${operator.name}-late`, parts.declared ? itemType : { kind: 'untyped' })
+  const windows = items
+    .keyBy((item) => keyOf(pipeline.key, item))
+    .window(operator.assigner)
+    .allowedLateness(operator.allowedLatenessMs)
+  const taken = operator.sideOutput ? windows.sideOutputLateData(late) : windows
+  const results = parts.typed(parts.compute(taken, { ...operator, key: pipeline.key }), operator)
+  parts.sink(results, sink)
+  if (operator.sideOutput) parts.sink(results.getSideOutput(late), sink, `${sink.name}-late`)
+}
+
+function keyed(
+  items: DataStream<Item>,
+  { key, operator }: OrderedPipeline,
+  parts: JobParts,
+): SingleOutputStreamOperator<Item> {
+  const { name } = operator
+  const byKey = items.keyBy((item) => {
+    parts.throws.at(name)
+    return keyOf(key, item)
+  })
+  switch (operator.kind) {
+    case 'reduce':
+      return byKey.reduce(reduceInOrder)
+    case 'numbers':
+      return byKey.aggregate(numbers(parts.declared), {
+        withKey: (k, { count, sum }): Item => ({ id: `${name} ${count}`, key: numberOf(key, k), amount: sum }),
+      })
+    case 'aggregate':
+      return byKey.aggregate(collected(parts.declared), {
+        withKey: (k, { ids, amount }): Item => ({
+          id: short(`${name} ${ids.join(' ')}`),
+          key: numberOf(key, k),
+          amount,
+        }),
+      })
+    case 'function':
+      return byKey.process(orderedFunction(name, key, parts.declared))
+    case 'window':
+      throw new TypeError('windows are built elsewhere')
+    default: {
+      const never: never = operator
+      throw new TypeError(String(never))
+    }
+  }
+}

@@ -1,0 +1,259 @@
+import fc from 'fast-check'
+import type { WindowAssigner } from 'millrace'
+import { type Input, type KeyKind, keyKinds } from './item.ts'
+import {
+  computations,
+  type FreePipeline,
+  type JobShape,
+  type OrderedOperator,
+  type OrderedPipeline,
+  type Pipeline,
+  type Placement,
+  type SourceShape,
+  type Stream,
+} from './job-shape.ts'
+
+/** Shapes are drawn with these names; `named` makes them unique. */
+const unnamed = '?'
+
+const placement: fc.Arbitrary<Placement> = fc.record({
+  name: fc.constant(unnamed),
+  parallelism: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined, freq: 2 }),
+  rescale: fc.constantFrom(0, 0, 1, 2),
+  chaining: fc.constantFrom('always', 'always', 'always', 'head', 'never'),
+})
+
+const key = fc.constantFrom(...keyKinds)
+const compute = fc.constantFrom(...computations)
+const lateness = fc.constantFrom(0, 0, 10, 50)
+
+const assigner: fc.Arbitrary<WindowAssigner> = fc.oneof(
+  fc.record({
+    kind: fc.constant('tumbling' as const),
+    sizeMs: fc.integer({ min: 5, max: 60 }),
+    offsetMs: fc.integer({ min: 0, max: 4 }),
+  }),
+  fc
+    .record({ slideMs: fc.integer({ min: 5, max: 30 }), factor: fc.double({ min: 0.5, max: 3, noNaN: true }) })
+    .map(({ slideMs, factor }) => ({
+      kind: 'sliding' as const,
+      sizeMs: Math.max(1, Math.round(slideMs * factor)),
+      slideMs,
+      offsetMs: 0,
+    })),
+  fc.record({ kind: fc.constant('session' as const), gapMs: fc.integer({ min: 1, max: 40 }) }),
+)
+
+/** Event times rise by these steps, and each record comes up to `boundMs` earlier than that. */
+function timelySplit(boundMs: number, longest: number): fc.Arbitrary<readonly Input[]> {
+  const record = fc.record({
+    step: fc.integer({ min: 0, max: 25 }),
+    early: fc.integer({ min: 0, max: boundMs }),
+    key: fc.integer({ min: 0, max: 4 }),
+    amount: fc.integer({ min: 0, max: 9 }),
+  })
+  return fc.tuple(fc.integer({ min: -30, max: 60 }), fc.array(record, { maxLength: longest })).map(([start, list]) => {
+    let time = start
+    return list.map(({ step, early, key: number, amount }) => {
+      time += step
+      return { id: unnamed, key: number, amount, at: time - early, watermark: -1 }
+    })
+  })
+}
+
+const freeSource: fc.Arbitrary<Stream> = fc.integer({ min: 0, max: 30 }).chain((boundMs) =>
+  fc
+    .record({
+      kind: fc.constant('source' as const),
+      place: placement,
+      splits: fc.array(timelySplit(boundMs, 20), { minLength: 1, maxLength: 4 }),
+      recordsAtOnce: fc.integer({ min: 1, max: 5 }),
+      interval: fc.constantFrom(0, 1, 1, 2),
+    })
+    .map(({ place, ...source }): Stream => ({ ...place, ...source, boundMs })),
+)
+
+function withPlace<T extends object>(rest: fc.Arbitrary<T>): fc.Arbitrary<T & Placement> {
+  return fc.tuple(placement, rest).map(([place, own]) => ({ ...place, ...own }))
+}
+
+const { stream } = fc.letrec<{ stream: Stream; input: Stream }>((tie) => {
+  const input = tie('stream')
+  const plain = (kind: 'map' | 'flatMap' | 'rebalance' | 'split' | 'twice'): fc.Arbitrary<Stream> =>
+    withPlace(fc.record({ kind: fc.constant(kind), input })) as fc.Arbitrary<Stream>
+  const filter: fc.Arbitrary<Stream> = withPlace(
+    fc.record({ kind: fc.constant('filter' as const), input, modulus: fc.integer({ min: 2, max: 4 }) }),
+  )
+  const broadcast: fc.Arbitrary<Stream> = withPlace(
+    fc.record({ kind: fc.constant('broadcast' as const), input, copies: fc.integer({ min: 1, max: 3 }) }),
+  )
+  const union: fc.Arbitrary<Stream> = fc.record({
+    kind: fc.constant('union' as const),
+    inputs: fc.array(input, { minLength: 2, maxLength: 3 }),
+  })
+  const window: fc.Arbitrary<Stream> = withPlace(
+    fc.record({ kind: fc.constant('window' as const), input, assigner, compute, key, allowedLatenessMs: lateness }),
+  )
+  const timers: fc.Arbitrary<Stream> = withPlace(
+    fc.record({ kind: fc.constant('timers' as const), input, sizeMs: fc.integer({ min: 5, max: 50 }), key }),
+  )
+  return {
+    input: freeSource,
+    stream: fc.oneof(
+      { maxDepth: 4, depthSize: 'medium' },
+      freeSource,
+      plain('map'),
+      plain('flatMap'),
+      plain('rebalance'),
+      plain('split'),
+      plain('twice'),
+      filter,
+      broadcast,
+      union,
+      { weight: 4, arbitrary: window },
+      { weight: 3, arbitrary: timers },
+    ),
+  }
+})
+
+const keyed: fc.Arbitrary<Placement & { readonly key: KeyKind }> = withPlace(key.map((kind) => ({ key: kind })))
+
+const freePipeline: fc.Arbitrary<FreePipeline> = fc.record({
+  type: fc.constant('free' as const),
+  stream,
+  count: fc.option(keyed, { nil: undefined, freq: 1 }),
+  sink: placement,
+})
+
+/** One split, read one record at once, with watermarks between records: some records are late. */
+const orderedSource: fc.Arbitrary<SourceShape> = fc
+  .record({
+    place: placement,
+    records: fc.array(
+      fc.record({
+        key: fc.integer({ min: 0, max: 3 }),
+        amount: fc.integer({ min: 0, max: 9 }),
+        at: fc.integer({ min: 0, max: 200 }),
+        watermark: fc.oneof(fc.constant(-1), fc.constant(-1), fc.integer({ min: 0, max: 180 })),
+      }),
+      { maxLength: 40 },
+    ),
+    interval: fc.constantFrom(0, 1),
+  })
+  .map(({ place, records, interval }) => ({
+    ...place,
+    parallelism: 1,
+    rescale: 0,
+    splits: [records.map((record) => ({ ...record, id: unnamed }))],
+    boundMs: 0,
+    recordsAtOnce: 1,
+    interval,
+  }))
+
+const orderedOperator: fc.Arbitrary<OrderedOperator> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('reduce', 'aggregate', 'numbers', 'function', 'function') }),
+  fc.record({
+    kind: fc.constant('window' as const),
+    assigner,
+    compute,
+    allowedLatenessMs: lateness,
+    sideOutput: fc.boolean(),
+  }),
+)
+
+const orderedPipeline: fc.Arbitrary<OrderedPipeline> = fc.record({
+  type: fc.constant('ordered' as const),
+  source: orderedSource,
+  watermarksFrom: fc.constantFrom('source', 'operator'),
+  stages: fc.array(
+    withPlace(
+      fc.record({
+        kind: fc.constantFrom('map', 'filter', 'flatMap'),
+        modulus: fc.integer({ min: 2, max: 4 }),
+      }),
+    ).map((stage) => ({ ...stage, parallelism: 1, rescale: 0 })),
+    { maxLength: 2 },
+  ),
+  key,
+  operator: fc.tuple(placement, orderedOperator).map(([place, operator]) => ({ ...place, ...operator })),
+  sink: placement,
+})
+
+const shape: fc.Arbitrary<JobShape> = fc.record({
+  pipelines: fc.array(fc.oneof<fc.Arbitrary<Pipeline>[]>(freePipeline, orderedPipeline), {
+    minLength: 1,
+    maxLength: 2,
+  }),
+  declared: fc.boolean(),
+  parallelisms: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
+  maxParallelism: fc.constantFrom(4, 7, 128),
+  checkpointIntervalMs: fc.integer({ min: 1, max: 30 }),
+  tolerableFailedCheckpoints: fc.integer({ min: 0, max: 2 }),
+  bufferTimeoutMs: fc.constantFrom(0, 1, 5),
+  autoWatermarkIntervalMs: fc.constantFrom(0, 1, 5, 200),
+  restartDelayMs: fc.integer({ min: 0, max: 3 }),
+  batchesPerTurn: fc.constantFrom(1, 2, 5, 256),
+  throws: fc.constant([]),
+})
+
+/** A job, with operators that throw at some of their calls. */
+export const jobShapes: fc.Arbitrary<JobShape> = shape.map(named).chain((job) => {
+  const operators = operatorsOf(job)
+  if (operators.length === 0) return fc.constant(job)
+  const throws = fc.array(
+    fc.record({ operator: fc.constantFrom(...operators), call: fc.integer({ min: 1, max: 40 }) }),
+    { maxLength: 3 },
+  )
+  return throws.map((list) => ({ ...job, throws: list }))
+})
+
+/** Unique names of operators and records. */
+function named(job: JobShape): JobShape {
+  let count = 0
+  const name = (prefix: string): string => `${prefix}${count++}`
+  const source = <T extends SourceShape>(one: T): T => {
+    const own = name('source')
+    const splits = one.splits.map((split, s) => split.map((input, r) => ({ ...input, id: `${own}.${s}.${r}` })))
+    return { ...one, name: own, splits }
+  }
+  const streams = (one: Stream): Stream => {
+    if (one.kind === 'source') return source(one)
+    if (one.kind === 'union') return { ...one, inputs: one.inputs.map(streams) }
+    return { ...one, name: name(one.kind), input: streams(one.input) }
+  }
+  const place = <T extends Placement>(one: T, prefix: string): T => ({ ...one, name: name(prefix) })
+  const pipelines = job.pipelines.map((pipeline): Pipeline => {
+    const sink = place(pipeline.sink, 'sink')
+    if (pipeline.type === 'free') {
+      const count_ = pipeline.count === undefined ? undefined : place(pipeline.count, 'count')
+      return { ...pipeline, stream: streams(pipeline.stream), count: count_, sink }
+    }
+    const stages = pipeline.stages.map((stage) => place(stage, stage.kind))
+    // Watermarks of an operator come between batches: those of a source in its chain are single records.
+    const chaining = pipeline.watermarksFrom === 'operator' ? 'always' : pipeline.source.chaining
+    return {
+      ...pipeline,
+      source: source({ ...pipeline.source, chaining }),
+      stages,
+      operator: place(pipeline.operator, 'op'),
+      sink,
+    }
+  })
+  return { ...job, pipelines }
+}
+
+/** Names of the operators that run functions. */
+function operatorsOf({ pipelines }: JobShape): readonly string[] {
+  return pipelines.flatMap((pipeline) =>
+    pipeline.type === 'free'
+      ? [...functionsOf(pipeline.stream), ...(pipeline.count === undefined ? [] : [pipeline.count.name])]
+      : [`${pipeline.source.name}-items`, ...pipeline.stages.map((stage) => stage.name), pipeline.operator.name],
+  )
+}
+
+function functionsOf(one: Stream): readonly string[] {
+  if (one.kind === 'source') return [`${one.name}-items`]
+  if (one.kind === 'union') return one.inputs.flatMap(functionsOf)
+  const own = one.kind === 'twice' ? [`${one.name}l`, `${one.name}r`] : [one.name]
+  return [...own, ...functionsOf(one.input)]
+}
