@@ -8,8 +8,6 @@ export type JobId = Branded<string, 'JobId'>
 export type VertexId = Branded<string, 'VertexId'>
 /** One execution of a subtask: a nanoid. A restart is a new attempt with a new id. */
 export type AttemptId = Branded<string, 'AttemptId'>
-/** Id of a TaskManager: a nanoid. */
-export type TaskManagerId = Branded<string, 'TaskManagerId'>
 /** Checkpoint ids count up from 1 and are never used again once begun (R2); 0 stands for "no checkpoint". */
 export type CheckpointId = Branded<number, 'CheckpointId'>
 /** A channel between two subtasks; unique an attempt (R28). */
@@ -18,7 +16,6 @@ export type ChannelId = Branded<string, 'ChannelId'>
 export const jobId = (text: string): JobId => text as JobId
 export const vertexId = (text: string): VertexId => text as VertexId
 export const attemptId = (text: string): AttemptId => text as AttemptId
-export const taskManagerId = (text: string): TaskManagerId => text as TaskManagerId
 export const checkpointId = (value: number): CheckpointId => value as CheckpointId
 export const channelId = (text: string): ChannelId => text as ChannelId
 

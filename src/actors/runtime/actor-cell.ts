@@ -62,6 +62,7 @@ export class ActorCell {
     for (const timer of this.#timers) timer.cancel()
     this.#asks.failAll(`the actor ${this.#address} has ended`)
     await Promise.all([...this.#children].map((address) => this.#system.stop({ address })))
+    await this.#handling
     let failure = error
     try {
       await this.#actor?.ended?.()

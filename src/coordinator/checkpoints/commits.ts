@@ -3,6 +3,7 @@ import type { CheckpointId } from '../../common/ids.ts'
 import type { CheckpointRecord } from '../../state/checkpoint-record.ts'
 import type { Decision } from '../decision.ts'
 import { unchanged } from '../decision.ts'
+import { partOf } from './parts.ts'
 import type { CheckpointEffect, CheckpointFacts, CheckpointsState } from './state.ts'
 
 type CheckpointDecision = Decision<CheckpointsState, CheckpointEffect>
@@ -20,10 +21,7 @@ export function expectCommits(
   record: CheckpointRecord,
   finished: ReadonlySet<number>,
 ): CheckpointDecision {
-  const lists = facts.graph.subtasks.filter(({ vertexId, subtaskIndex }) => {
-    const vertex = record.vertices.find((candidate) => candidate.vertexId === vertexId)
-    return vertex?.subtasks[subtaskIndex]?.hasCommittables === true
-  })
+  const lists = facts.graph.subtasks.filter((place) => partOf(record, place)?.hasCommittables === true)
   const subtasks = lists.map(({ index }) => index).filter((index) => !finished.has(index))
   if (lists.length === 0) return unchanged({ ...state, commits: { type: 'settled' } })
   if (subtasks.length === 0) return mark(state, record.id)

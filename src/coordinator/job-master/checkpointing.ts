@@ -1,5 +1,6 @@
 import type { CheckpointRecord } from '../../state/checkpoint-record.ts'
 import { beginCheckpoint } from '../checkpoints/begin.ts'
+import { partOf } from '../checkpoints/parts.ts'
 import { scheduleNext } from '../checkpoints/schedule.ts'
 import type { CheckpointEffect, CheckpointFacts, CheckpointsState } from '../checkpoints/state.ts'
 import { type Decision, inSequence, type Moment, unchanged, unreachable } from '../decision.ts'
@@ -61,12 +62,7 @@ function translate(state: JobMasterState, effect: CheckpointEffect): JobDecision
 /** The newest completed checkpoint is what everything is restored from, from now on (I6). */
 function completed(state: JobMasterState, record: CheckpointRecord): JobDecision {
   const finished = new Set(
-    state.facts.graph.subtasks
-      .filter(({ vertexId, subtaskIndex }) => {
-        const vertex = record.vertices.find((candidate) => candidate.vertexId === vertexId)
-        return vertex?.subtasks[subtaskIndex]?.finished === true
-      })
-      .map(({ index }) => index),
+    state.facts.graph.subtasks.filter((place) => partOf(record, place)?.finished === true).map(({ index }) => index),
   )
   const next: JobMasterState = {
     ...state,

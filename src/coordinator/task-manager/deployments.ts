@@ -73,7 +73,7 @@ function startReserved(state: TaskManagerState, deployment: WaitingDeployment): 
 }
 
 /** The pairs of slots that a deployment has channels between, each once, the lower slot first. */
-export function connectionsOf(slots: readonly SlotSubtasks[]): readonly (readonly [number, number])[] {
+function connectionsOf(slots: readonly SlotSubtasks[]): readonly (readonly [number, number])[] {
   const pairs = new Map<string, readonly [number, number]>()
   const add = (one: number, other: number): void => {
     if (one !== other)

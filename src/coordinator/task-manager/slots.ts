@@ -88,7 +88,7 @@ export function attemptGone(state: TaskManagerState, slotIndex: number, gone: At
   return { state: next, effects }
 }
 
-export type AttemptEnd = Extract<FromSlot, { readonly type: 'finished' | 'canceled' | 'failed' }>
+type AttemptEnd = Extract<FromSlot, { readonly type: 'finished' | 'canceled' | 'failed' }>
 
 export function report(state: TaskManagerState, slotIndex: number, message: FromSlot): TaskManagerEffect {
   const job = jobOf(state.slots[slotIndex])

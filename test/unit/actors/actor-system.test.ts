@@ -113,6 +113,26 @@ test('watchers are told once of an end, late ones at once', async () => {
   expect(ended.length).toBe(2)
 })
 
+test('an actor ends after the message that it is handling', async () => {
+  const { system, executor } = actorSystem()
+  const log: string[] = []
+  const gate = Promise.withResolvers<void>()
+  const actor = system.spawn<string>('actor', () => ({
+    receive: async (message) => {
+      await gate.promise
+      log.push(message)
+    },
+    ended: () => void log.push('ended'),
+  }))
+  outside(system).tell(actor, 'message')
+  await executor.drain()
+  const stopped = system.stop(actor)
+  await executor.drain()
+  gate.resolve()
+  await stopped
+  expect(log).toEqual(['message', 'ended'])
+})
+
 test('an actor ends its children first, and nothing of it fires afterwards', async () => {
   const { system, clock, executor } = actorSystem()
   const log: string[] = []
