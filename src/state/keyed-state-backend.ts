@@ -157,9 +157,9 @@ export class KeyedStateBackend {
   }
 
   /** For windows (namespace = window end) and timers (namespace = timestamp). */
-  panes<A>(name: string, { type, indexByKey }: PaneOptions<A>): PaneState<A> {
+  panes<A>(name: string, { type }: PaneOptions<A>): PaneState<A> {
     return this.#register('panes', name, type ?? untyped, (options) => {
-      const table = new PaneState<A>(options, indexByKey === true)
+      const table = new PaneState<A>(options)
       return { table, state: table }
     })
   }

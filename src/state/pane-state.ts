@@ -6,7 +6,6 @@ import type { Chunk } from './chunk-reader.ts'
 import { type CurrentKey, detachedKey, ownedKey } from './current-key.ts'
 import { Entry } from './entry.ts'
 import { EntryChanges, type EntrySource } from './entry-changes.ts'
-import { NamespaceIndex } from './namespace-index.ts'
 import { NamespaceQueue } from './namespace-queue.ts'
 import { Pane } from './pane.ts'
 import type { StateTable } from './state-table.ts'
@@ -17,8 +16,6 @@ import type { TableOptions } from './value-table.ts'
 export interface PaneOptions<A> {
   /** Type of the values, undefined or untyped: anything plain. */
   readonly type: DataType<A> | undefined
-  /** Keeps the namespaces of each key in memory, for `namespacesOfKey` (sessions). */
-  readonly indexByKey?: boolean
 }
 
 const noPane = new Pane(Number.NaN, 0)
@@ -30,17 +27,15 @@ export class PaneState<A> implements EntrySource, StateTable {
   readonly #version: StateVersion
   readonly #panes = new Map<number, Pane>()
   readonly #queue = new NamespaceQueue()
-  readonly #index: NamespaceIndex | undefined
   /** Entries of each key group. */
   readonly #sizes: number[]
   /** The pane that was used last: most records of a window find it here. */
   #last: Pane = noPane
 
-  constructor(options: TableOptions, indexByKey: boolean) {
+  constructor(options: TableOptions) {
     this.changes = new EntryChanges({ ...options, source: this })
     this.#currentKey = options.currentKey
     this.#version = options.version
-    this.#index = indexByKey ? new NamespaceIndex(this.changes.logs.length) : undefined
     this.#sizes = this.changes.logs.map(() => 0)
   }
 
@@ -77,7 +72,6 @@ export class PaneState<A> implements EntrySource, StateTable {
     if (pane === undefined || entry === undefined) return false
     pane.remove(groupIndex, mapKey)
     this.#sizes[groupIndex] = this.sizeOf(groupIndex) - 1
-    this.#index?.remove(groupIndex, mapKey, namespace)
     this.changes.removed(entry, groupIndex)
     if (pane.size === 0) this.#forget(pane)
     return true
@@ -98,15 +92,6 @@ export class PaneState<A> implements EntrySource, StateTable {
     return next
   }
 
-  /**
-   * Namespaces of the current key, ascending; a fresh array.
-   * @throws Error without the option `indexByKey`
-   */
-  namespacesOfKey(): readonly number[] {
-    if (this.#index === undefined) throw new Error('Pane state that is not indexed by key.')
-    return this.#index.of(this.#currentKey.groupIndex, this.#currentKey.mapKey)
-  }
-
   /** Visits the entries of a namespace, resumably, for firing in slices (R33). */
   cursor(namespace: number): PaneCursor<A> {
     return new PaneCursor(this.#pane(namespace)?.visit(), this.changes, this.#currentKey)
@@ -120,7 +105,6 @@ export class PaneState<A> implements EntrySource, StateTable {
     pane.forEach((entry) => {
       const groupIndex = this.changes.groupIndexOf(entry)
       this.#sizes[groupIndex] = this.sizeOf(groupIndex) - 1
-      this.#index?.remove(groupIndex, mapKeyOf(entry.key), namespace)
     })
     this.changes.paneDropped(pane)
   }
@@ -184,7 +168,6 @@ export class PaneState<A> implements EntrySource, StateTable {
     pane.spreadWhereLarge(this.changes.groupIndexOf)
     pane.add(groupIndex, mapKey, entry)
     this.#sizes[groupIndex] = this.sizeOf(groupIndex) + 1
-    this.#index?.add(groupIndex, mapKey, pane.namespace)
   }
 
   #pane(namespace: number): Pane | undefined {
@@ -214,7 +197,6 @@ export class PaneState<A> implements EntrySource, StateTable {
     if (pane?.find(groupIndex, mapKey) === undefined) return
     pane.remove(groupIndex, mapKey)
     this.#sizes[groupIndex] = this.sizeOf(groupIndex) - 1
-    this.#index?.remove(groupIndex, mapKey, namespace)
     if (pane.size === 0) this.#forget(pane)
   }
 

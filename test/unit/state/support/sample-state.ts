@@ -128,7 +128,7 @@ function statesOf(backend: KeyedStateBackend) {
         accumulatorType: sums,
       },
     }) as AggregatingState<number, number>,
-    panes: backend.panes<Count>('panes', { type: undefined, indexByKey: true }) as PaneState<Count>,
+    panes: backend.panes<Count>('panes', { type: undefined }) as PaneState<Count>,
   }
 }
 
@@ -211,6 +211,5 @@ function dumpOf(states: States): unknown {
     reducing: states.reducing.get(),
     aggregating: states.aggregating.get(),
     panes: namespaces.map((at) => states.panes.get(at)),
-    namespaces: states.panes.namespacesOfKey(),
   })
 }
