@@ -80,6 +80,8 @@ export class KeyedProcessOperator extends OperatorBase {
     } catch (error) {
       throw userFunctionError(error, this.operatorName, 'close')
     }
+    // They would fire in a task that is restored only to commit, and has nobody to send to (R12).
+    this.#processingTimeTimers.clear()
   }
 
   override snapshot(barrier: CheckpointBarrier): OperatorSnapshot {

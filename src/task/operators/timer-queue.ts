@@ -22,6 +22,13 @@ export class TimerQueue {
     this.#panes.removeEntry(timestamp)
   }
 
+  /** Of all keys. */
+  clear(): void {
+    for (let next = this.nextTimestamp(); next !== Number.POSITIVE_INFINITY; next = this.nextTimestamp()) {
+      this.#panes.dropNamespace(next)
+    }
+  }
+
   /** Infinity: none. */
   nextTimestamp(): number {
     return this.#panes.lowestNamespace()

@@ -49,6 +49,18 @@ describe('Timers', () => {
     expect(harness.operator.nextProcessingTime()).toBe(Number.POSITIVE_INFINITY)
   })
 
+  test('A processing-time timer that is left when the input ends is dropped: a restored task has ended, too (R12).', async () => {
+    const harness = await OperatorHarness.keyedProcess(alarm('processing-time'), keySelector)
+    harness.processElement({ key: 'a', at: 100 }, 1)
+    harness.processElement({ key: 'b', at: 200 }, 1)
+    harness.endInput()
+    expect(harness.operator.nextProcessingTime()).toBe(Number.POSITIVE_INFINITY)
+    const restore = await harness.snapshot()
+    const restored = await OperatorHarness.keyedProcess(alarm('processing-time'), keySelector, { restore })
+    restored.advanceProcessingTime(300)
+    expect(restored.output).toEqual([])
+  })
+
   test('Timers fire in the order of time over all keys, also before the epoch.', async () => {
     const harness = await OperatorHarness.keyedProcess(alarm('event-time'), keySelector)
     for (const [key, at] of [
