@@ -48,6 +48,12 @@ export class BlobPacker {
     return await Promise.all(this.#puts)
   }
 
+  /** Deletes all that was put, once nothing is being put any more. */
+  async discard(): Promise<void> {
+    await Promise.allSettled(this.#puts)
+    await this.#blobStore.delete(this.names)
+  }
+
   #flush(): void {
     const put = this.#put(this.#name(), Buffer.concat(this.#open, this.#openBytes))
     // Until `finish` nobody waits for it: a failure is seen there.

@@ -44,6 +44,9 @@ export class SubtaskSnapshot {
   readonly #acked: (manifest: SubtaskManifest) => void
   #draining = 0
   #isCancelled = false
+  #isAcked = false
+  #isDiscarded = false
+  #manifestPut: Promise<void> | undefined
 
   constructor(
     options: SubtaskSnapshotsOptions,
@@ -80,12 +83,46 @@ export class SubtaskSnapshot {
    * @throws MillraceError MR_CHECKPOINT_DECLINED where it was cancelled; MR_STORAGE and the like: the subtask declines
    */
   async finish(): Promise<SubtaskSnapshotResult> {
+    try {
+      return await this.#write()
+    } catch (error) {
+      this.cancel()
+      throw error
+    }
+  }
+
+  cancel(): void {
+    this.#isCancelled = true
+    for (const { snapshot } of this.#operators) snapshot.keyed?.cancel()
+    if (this.#isAcked) return
+    this.discard()
+  }
+
+  /**
+   * Deletes what was written: of a checkpoint that this subtask has not acked, or that was aborted. On a full disk it
+   * would keep later checkpoints from being written; what can not be deleted is left to the sweep (R10).
+   */
+  discard(): void {
+    if (this.#isDiscarded) return
+    this.#isDiscarded = true
+    this.#discard().catch(() => undefined)
+  }
+
+  async #discard(): Promise<void> {
+    await this.#manifestPut?.catch(() => undefined)
+    await this.#packer.discard()
+    await this.#options.blobStore.delete([`${this.#prefix}/manifest`])
+  }
+
+  async #write(): Promise<SubtaskSnapshotResult> {
     this.#throwIfCancelled()
     if (this.#draining < this.#operators.length) {
       throw new MillraceError('MR_INTERNAL', `Checkpoint ${this.barrier.id} is to be finished before it is drained.`)
     }
     const committables = await Promise.all(this.#operators.map(({ snapshot }) => snapshot.committables ?? []))
     await this.#rewriteSparseBlobs()
+    // Nothing is put any more once a cancelled snapshot has begun to delete.
+    this.#throwIfCancelled()
     const written = await this.#packer.finish()
     const numbers = new BlobNumbers([...(this.#base?.blobs ?? []), ...written])
     const operators = this.#operators.map(({ uid, snapshot, places }, index) => ({
@@ -98,19 +135,16 @@ export class SubtaskSnapshot {
     const bytes = encodeManifest(manifest)
     const reference = blobReferenceOf(`${this.#prefix}/manifest`, bytes)
     this.#throwIfCancelled()
-    await this.#options.blobStore.put(reference.name, bytes)
+    this.#manifestPut = this.#options.blobStore.put(reference.name, bytes)
+    await this.#manifestPut
     this.#throwIfCancelled()
+    this.#isAcked = true
     this.#acked(manifest)
     return {
       manifest: reference,
       writtenBytes: this.#packer.writtenBytes + bytes.length,
       hasCommittables: operators.some(({ committables: lists }) => lists.some((list) => list.committables.length > 0)),
     }
-  }
-
-  cancel(): void {
-    this.#isCancelled = true
-    for (const { snapshot } of this.#operators) snapshot.keyed?.cancel()
   }
 
   #addOperatorState(): void {

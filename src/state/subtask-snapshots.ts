@@ -78,9 +78,11 @@ export class SubtaskSnapshots {
     for (const id of this.#manifests.keys()) if (id < checkpointId) this.#manifests.delete(id)
   }
 
-  /** Cancels that snapshot where it still runs. Losing this call loses nothing (R1). */
+  /** Cancels that snapshot where it still runs, and deletes what it wrote. Losing this call loses nothing (R1). */
   checkpointAborted(checkpointId: number): void {
-    if (this.#open?.barrier.id === checkpointId) this.#open.cancel()
     this.#manifests.delete(checkpointId)
+    if (this.#open?.barrier.id !== checkpointId) return
+    this.#open.cancel()
+    this.#open.discard()
   }
 }
