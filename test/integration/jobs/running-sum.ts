@@ -5,21 +5,12 @@ import { FileSink } from 'millrace/filesystem'
 import { json } from 'millrace/formats'
 import { KafkaSource } from 'millrace/kafka'
 import type { Payment, RunningSum } from '../support/payments.ts'
+import { paced } from './paced.ts'
 
 interface Accumulator {
   count: number
   sum: number
   last: Payment | undefined
-}
-
-/** Slows a slot down to some tens of thousands of records a second, so that a test has time to kill it. */
-function paced<T>(everyRecords: number, pauseMs: number): (value: T) => T {
-  const never = new Int32Array(new SharedArrayBuffer(4))
-  let records = 0
-  return (value) => {
-    if (pauseMs > 0 && ++records % everyRecords === 0) Atomics.wait(never, 0, 0, pauseMs)
-    return value
-  }
 }
 
 /** Ends the slot's thread once for each of the given record ids; a file remembers it, since a replay meets the record again. */

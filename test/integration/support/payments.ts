@@ -39,17 +39,27 @@ export async function createTopic(client: KafkaClient, topic: string, numPartiti
 
 /** Writes payments [from, to): a user's payments go to one partition, in order. */
 export async function fillPayments(client: KafkaClient, topic: string, from: number, to: number): Promise<void> {
+  await fillTopic(client, topic, to - from, (index) => {
+    const value = payment(from + index)
+    return { key: value.user, value: JSON.stringify(value) }
+  })
+}
+
+/** Writes `count` records: those of a key go to one partition, in order. */
+export async function fillTopic(
+  client: KafkaClient,
+  topic: string,
+  count: number,
+  recordOf: (index: number) => { readonly key: string; readonly value: string },
+): Promise<void> {
   const producer = client.producer({
     createPartitioner: Partitioners.DefaultPartitioner,
     idempotent: true,
     maxInFlightRequests: 1,
   })
   await producer.connect()
-  for (let start = from; start < to; start += 10_000) {
-    const messages = Array.from({ length: Math.min(10_000, to - start) }, (_, index) => {
-      const value = payment(start + index)
-      return { key: value.user, value: JSON.stringify(value) }
-    })
+  for (let start = 0; start < count; start += 10_000) {
+    const messages = Array.from({ length: Math.min(10_000, count - start) }, (_, index) => recordOf(start + index))
     await producer.send({ topic, messages })
   }
   await producer.disconnect()
