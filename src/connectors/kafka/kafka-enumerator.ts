@@ -14,6 +14,9 @@ const startLimits: RetryLimits = { unreachableMs: 3000, transientMs: 30_000 }
 /** A commit or a look for partitions that fails is simply done again the next time. */
 const backgroundLimits: RetryLimits = { unreachableMs: 0, transientMs: 5000 }
 
+/** How long the end of a job waits for the commit of its last checkpoint. */
+const lastCommitMs = 2000
+
 /** The enumerator of a Kafka source: runs beside the JobMaster, on plain data alone (R27). */
 export function kafkaEnumerator(description: SourceDescription, context: EnumeratorContext): SplitEnumerator {
   return new KafkaEnumerator(settingsOf(description), context)
@@ -83,7 +86,14 @@ class KafkaEnumerator implements SplitEnumerator {
     await this.#committing
   }
 
+  /** A job ends right after its last checkpoint: the commit that is on its way is let through. */
   async close(): Promise<void> {
+    if (this.#committing !== undefined) {
+      const limit = Promise.withResolvers<void>()
+      const timer = this.#context.clock.schedule(lastCommitMs, limit.resolve)
+      await Promise.race([this.#committing, limit.promise])
+      timer.cancel()
+    }
     this.#client.close()
   }
 
