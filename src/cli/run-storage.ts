@@ -39,7 +39,8 @@ export async function openRunStorage(
   const jobFolder = checkpointFolder(request, plan)
   const checkpointed = plan.configuration.checkpointing !== undefined
   if (!checkpointed && request.from === undefined) return withoutCheckpoints(goesOn)
-  const lock = checkpointed ? await lockFolder(jobFolder, systemClock) : undefined
+  // Also for a start without checkpoints of its own: it commits what the record lists, so no other run may go on from it.
+  const lock = await lockFolder(jobFolder, systemClock)
   try {
     const start =
       goesOn?.runFolder === undefined
@@ -52,10 +53,10 @@ export async function openRunStorage(
       blobStore: runFolder === undefined ? memoryBlobs : { type: 'filesystem', folder: blobFolder(runFolder) },
       restore: start.restore,
       notes: start.notes,
-      close: async () => lock?.release(),
+      close: async () => lock.release(),
     }
   } catch (error) {
-    lock?.release()
+    lock.release()
     throw error
   }
 }

@@ -57,6 +57,8 @@ export class Supervisor {
   /** Starts the next working process. */
   #restart: Timer | undefined
   #identity: RunIdentity | undefined
+  /** Why the working process will end that could not start the job again. */
+  #refusal: string | undefined
   #jobName = ''
   #strategy: RestartStrategy | undefined
   #restartState: RestartState = initialRestartState
@@ -119,9 +121,10 @@ export class Supervisor {
     })
     this.#child = child
     let settled = false
+    this.#refusal = undefined
     const gone = (reason: string): void => {
       if (this.#child === child) this.#child = undefined
-      if (!settled) this.#lost(reason)
+      if (!settled) this.#lost(this.#refusal ?? reason)
       settled = true
     }
     child.on('message', (message: FromWorkingProcess) => {
@@ -153,7 +156,10 @@ export class Supervisor {
         this.#finish(this.#ended(message.state, message.error))
         return true
       case 'refused':
-        if (this.#processRestarts > 0 && errorCodes[message.error.code].severity === 'retryable') return false
+        if (this.#processRestarts > 0 && errorCodes[message.error.code].severity === 'retryable') {
+          this.#refusal = `${message.error.code}: ${message.error.message}`
+          return false
+        }
         this.#finish(
           this.#identity === undefined
             ? { type: 'refused', error: message.error }

@@ -4,6 +4,10 @@ const progress = { state: 'RUNNING', recordsIn: 1, recordsOut: 1, lag: Number.Na
 function handle(message, script) {
   const [first, ...rest] = script
   if (message.type === 'start') {
+    if (first === 'refuse') {
+      process.send({ type: 'refused', error: { code: 'MR_STORAGE', message: 'disk full' } }, () => process.exit(1))
+      return rest
+    }
     const restartStrategy = { type: 'fixed-delay', attempts: 3, delayMs: 1 }
     process.send({ type: 'started', identity: { jobId: 'a' }, jobName: 'scripted', restartStrategy, notes: [] })
     if (first === 'crash') process.exit(7)

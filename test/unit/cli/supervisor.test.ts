@@ -74,3 +74,13 @@ test('a drain goes on in the working process that follows one that was lost', as
   })
   expect(await supervisor.run()).toMatchObject({ state: 'FINISHED', error: undefined, totals: { restarts: 1 } })
 })
+
+test('a working process that can not go on is tried again, and says why', async () => {
+  const lost: string[] = []
+  const supervisor = scripted({ script: 'crash / refuse', observer: { processLost: (reason) => lost.push(reason) } })
+  expect(await supervisor.run()).toMatchObject({
+    state: 'FAILED',
+    error: { code: 'MR_RESTARTS_EXHAUSTED', message: expect.stringContaining('MR_STORAGE: disk full') },
+  })
+  expect(lost).toEqual(['exit code 7', 'MR_STORAGE: disk full', 'MR_STORAGE: disk full'])
+})
