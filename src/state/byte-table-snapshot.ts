@@ -5,17 +5,11 @@ import { orderByHash } from './hash-order.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
 
 /** Entries of which the columns are copied together. */
-const pageEntries = 512
+const pageShift = 9
+const pageMask = (1 << pageShift) - 1
 /** Looking at entries, against writing them. */
 const lookedAtPerCost = 16
 const groupCost = 4
-
-/** The copy of the synchronous part (R6): it does not change under the drain. */
-interface Copy {
-  readonly stamps: Int32Array
-  /** Only pages that are written are filled. */
-  readonly columns: Float64Array
-}
 
 /** Entries that are written, by key group. */
 interface Selection {
@@ -34,7 +28,10 @@ interface OpenPiece {
   position: number
 }
 
-/** A byte table at a barrier. Key bytes and hashes are read from the table: they stay while this drains. */
+/**
+ * A byte table at a barrier. The synchronous part copies the stamps alone; a page of columns is copied before the first
+ * change in it (R6). Key bytes and hashes are read from the table: they stay while this drains.
+ */
 export class ByteTableSnapshot implements TableSnapshot {
   readonly #table: ByteTable
   readonly #id: number
@@ -44,7 +41,10 @@ export class ByteTableSnapshot implements TableSnapshot {
   readonly #counts: Uint32Array
   readonly #writer: ChunkWriter
   #base = 0
-  #copy: Copy | undefined
+  /** As they were at the barrier. */
+  #stamps: Int32Array | undefined
+  /** Pages of columns that have changed since, as they were. */
+  readonly #pages: (Float64Array | undefined)[] = []
   /** Entries below are counted or, with a selection, placed. */
   #nextEntry = 0
   #selection: Selection | undefined
@@ -67,8 +67,8 @@ export class ByteTableSnapshot implements TableSnapshot {
 
   plan(base: number, fullKeyGroups: ReadonlySet<number>): void {
     const { logs, options } = this.#table
-    // Without a copy nothing was changed since the barrier; with one, it was made for full pieces.
-    const isLate = this.#copy !== undefined
+    // Something was changed before the plan came: all pieces are full, which is always right.
+    const isLate = this.#stamps !== undefined
     if (!isLate) this.#base = base
     const averageSize = this.#table.size / logs.length
     logs.forEach((log, groupIndex) => {
@@ -76,26 +76,25 @@ export class ByteTableSnapshot implements TableSnapshot {
       const isWanted = base === 0 || isLate || fullKeyGroups.has(groupIndex + options.keyGroups.from)
       this.#isFull[groupIndex] = isWanted || !log.reachesBackTo(base) ? 1 : 0
     })
-    this.copy()
+    this.copyStamps()
   }
 
-  /** Before the first change after the barrier. */
-  copy(): void {
-    if (this.#copy !== undefined) return
-    const { layout, columns } = this.#table
-    const stamps = this.#table.stamps.slice(0, this.#used)
-    const target = new Float64Array(this.#used * layout.width)
-    const copiesAll = this.#isFull.includes(1)
-    for (let first = 0; first < this.#used; first += pageEntries) {
-      const end = Math.min(first + pageEntries, this.#used)
-      if (!copiesAll && !this.#hasChange(stamps, first, end)) continue
-      target.set(columns.subarray(first * layout.width, end * layout.width), first * layout.width)
-    }
-    this.#copy = { stamps, columns: target }
+  /** Before the first stamp is changed after the barrier. */
+  copyStamps(): void {
+    this.#stamps ??= this.#table.stamps.slice(0, this.#used)
+  }
+
+  /** Before a value is changed. */
+  beforeChange(entry: number): void {
+    this.copyStamps()
+    const page = entry >> pageShift
+    if (this.#pages[page] !== undefined) return
+    const { columns, layout } = this.#table
+    this.#pages[page] = columns.slice((page << pageShift) * layout.width, ((page + 1) << pageShift) * layout.width)
   }
 
   step(budget: number): number {
-    this.copy()
+    this.copyStamps()
     let cost = 0
     while (cost < budget && !this.isDone) {
       if (this.#selection === undefined || this.#nextEntry < this.#used) cost += this.#select(budget - cost)
@@ -106,18 +105,11 @@ export class ByteTableSnapshot implements TableSnapshot {
 
   end(): void {
     this.#nextGroup = this.#isFull.length
-    this.#copy = { stamps: new Int32Array(0), columns: new Float64Array(0) }
+    this.#stamps = new Int32Array(0)
+    this.#pages.length = 0
     this.#selection = undefined
     this.#open = undefined
     this.#table.ended(this)
-  }
-
-  #hasChange(stamps: Int32Array, first: number, end: number): boolean {
-    for (let entry = first; entry < end; entry++) {
-      const stamp = Math.abs(stamps[entry] as number)
-      if (stamp > this.#base && stamp <= this.#id) return true
-    }
-    return false
   }
 
   /** A counting sort by key group: first all are counted, then all are placed. */
@@ -126,7 +118,7 @@ export class ByteTableSnapshot implements TableSnapshot {
     const end = Math.min(this.#used, start + Math.ceil(budget) * lookedAtPerCost)
     const { hashes, options } = this.#table
     const { from } = options.keyGroups
-    const stamps = (this.#copy as Copy).stamps
+    const stamps = this.#stamps as Int32Array
     const selection = this.#selection
     for (let entry = start; entry < end; entry++) {
       const stamp = Math.abs(stamps[entry] as number)
@@ -147,19 +139,26 @@ export class ByteTableSnapshot implements TableSnapshot {
   #writeSome(selection: Selection, budget: number): number {
     this.#open ??= this.#begin(selection, this.#nextGroup)
     const piece = this.#open
-    const { keys, keyOffsets, keyLengths, layout } = this.#table
-    const { columns } = this.#copy as Copy
+    const { keys, keyOffsets, keyLengths } = this.#table
     const start = piece.position
     const end = Math.min(piece.count, start + Math.max(1, Math.ceil(budget)))
     for (let index = start; index < end; index++) {
       const entry = selection.order[piece.first + (piece.order[index] as number)] as number
       const offset = keyOffsets[entry] as number
       this.#writer.keyBytes(keys, offset, offset + (keyLengths[entry] as number))
-      this.#writer.value(layout.read(columns, entry * layout.width))
+      this.#writer.value(this.#valueOf(entry))
     }
     piece.position = end
     if (end === piece.count) this.#finish(piece)
     return end - start + groupCost
+  }
+
+  #valueOf(entry: number): unknown {
+    const { columns, layout } = this.#table
+    const page = this.#pages[entry >> pageShift]
+    return page === undefined
+      ? layout.read(columns, entry * layout.width)
+      : layout.read(page, (entry & pageMask) * layout.width)
   }
 
   #begin(selection: Selection, groupIndex: number): OpenPiece {

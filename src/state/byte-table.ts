@@ -99,7 +99,7 @@ export class ByteTable implements StateTable {
     return entry
   }
 
-  /** Before a value is changed. A snapshot has copied what it needs at its barrier (R6). */
+  /** Before a value is changed (R6). */
   beforeChange(entry: number): void {
     const { stamp, newStamp } = this.#version
     const current = this.stamps[entry] as number
@@ -109,7 +109,7 @@ export class ByteTable implements StateTable {
   remove(): void {
     const entry = this.find()
     if (entry < 0) return
-    this.#draining?.copy()
+    this.#draining?.copyStamps()
     if (this.stamps[entry] !== this.#version.newStamp) {
       const tombstone = new Entry(this.keyAt(entry), this.hashes[entry] as number, undefined, undefined)
       this.#log(this.groupIndexOf(entry)).removed(this.#version.stamp, tombstone)
@@ -166,7 +166,7 @@ export class ByteTable implements StateTable {
   }
 
   #touch(entry: number): void {
-    this.#draining?.copy()
+    this.#draining?.beforeChange(entry)
     this.stamps[entry] = this.#version.stamp
   }
 
