@@ -31,11 +31,6 @@ export class BarrierAlignment {
     this.#ended = new Array<boolean>(channelCount).fill(false)
   }
 
-  /** Whether anything waits behind a barrier now. */
-  get aligning(): boolean {
-    return this.#begun !== undefined
-  }
-
   get allEnded(): boolean {
     return !this.#ended.includes(false)
   }

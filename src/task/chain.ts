@@ -177,7 +177,7 @@ export class Chain {
   }
 }
 
-export function makesWatermarks(node: Pick<ChainNode, 'operator'>): node is { readonly operator: Operator } {
+function makesWatermarks(node: Pick<ChainNode, 'operator'>): node is { readonly operator: Operator } {
   return node.operator?.generated !== undefined
 }
 

@@ -16,7 +16,7 @@ let registered = false
  * Makes `millrace` in a job's bundle mean the running engine, wherever the bundle lies (R40). Hooks are per thread: each
  * slot's thread calls it once, before it imports the bundle.
  */
-export function resolveEngineModules(): void {
+function resolveEngineModules(): void {
   if (registered) return
   registered = true
   registerHooks({

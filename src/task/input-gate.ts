@@ -41,11 +41,6 @@ export class InputGate {
     this.#clock = clock
   }
 
-  /** Some channel may be blocked: no idle time counts (R19). */
-  get aligning(): boolean {
-    return this.#alignment.aligning
-  }
-
   get watermark(): number {
     return this.#valve.watermark
   }
