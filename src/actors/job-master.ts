@@ -51,7 +51,7 @@ export class JobMaster implements Actor<JobMasterInbox> {
     this.#resources = resources
     this.#client = client
     this.#job = {
-      start: { jobId, job, graphHash: plan.hash, blobStore },
+      start: { jobId, job, plan, blobStore },
       cancellationTimeoutMs: plan.configuration.cancellationTimeoutMs,
     }
     const tellSelf = (message: JobMasterMessage): void => context.tell(context.self, message)
@@ -131,7 +131,7 @@ export class JobMaster implements Actor<JobMasterInbox> {
         this.#timers.cancel(effect.timer)
         return
       case 'log':
-        this.#resources.logger[effect.level]({ jobId: this.#state.facts.jobId }, effect.text)
+        this.#resources.logger[effect.level]({}, effect.text)
         return
       case 'jobEnded':
         void this.#end()

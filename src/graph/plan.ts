@@ -59,39 +59,39 @@ function outputText(type: DataType<unknown>): string {
 }
 
 /**
- * Where two evaluations of a job differ, for MR_GRAPH_MISMATCH: one sentence that names the first operator, or the
- * first connection, that is not in both alike. undefined: the plans are of one structure.
+ * Where a slot's evaluation of a job differs from the client's, for MR_GRAPH_MISMATCH: one sentence that names the first
+ * operator, or the first connection, that is not in both alike. undefined: the plans are of one structure.
  */
-export function firstDifference(left: JobPlan, right: JobPlan): string | undefined {
-  return differentOperator(left, right) ?? differentEdge(left, right)
+export function firstDifference(client: JobPlan, slot: JobPlan): string | undefined {
+  return differentOperator(client, slot) ?? differentEdge(client, slot)
 }
 
-function differentOperator(left: JobPlan, right: JobPlan): string | undefined {
-  const lefts = left.vertices.flatMap((vertex) => vertex.operators)
-  const rights = new Map(
-    right.vertices.flatMap((vertex) => vertex.operators).map((operator) => [operator.uid, operator]),
+function differentOperator(client: JobPlan, slot: JobPlan): string | undefined {
+  const ofClient = client.vertices.flatMap((vertex) => vertex.operators)
+  const ofSlot = new Map(
+    slot.vertices.flatMap((vertex) => vertex.operators).map((operator) => [operator.uid, operator]),
   )
-  for (const operator of lefts) {
-    const other = rights.get(operator.uid)
-    if (other === undefined) return `${describe(operator)} is only in the first`
-    rights.delete(operator.uid)
+  for (const operator of ofClient) {
+    const other = ofSlot.get(operator.uid)
+    if (other === undefined) return `${describe(operator)} is only in the client's`
+    ofSlot.delete(operator.uid)
     if (operator.kind !== other.kind)
-      return `${describe(operator)} is ${operator.kind} in the first, ${other.kind} in the second`
+      return `${describe(operator)} is ${operator.kind} in the client's, ${other.kind} in the slot's`
     if (operator.outputType !== other.outputType) {
-      return `${describe(operator)} gives ${operator.outputType} in the first, ${other.outputType} in the second`
+      return `${describe(operator)} gives ${operator.outputType} in the client's, ${other.outputType} in the slot's`
     }
   }
-  for (const operator of rights.values()) return `${describe(operator)} is only in the second`
+  for (const operator of ofSlot.values()) return `${describe(operator)} is only in the slot's`
   return undefined
 }
 
-function differentEdge(left: JobPlan, right: JobPlan): string | undefined {
-  const lefts = edgeSentences(left)
-  const rights = edgeSentences(right)
-  const onlyLeft = lefts.find((sentence) => !rights.includes(sentence))
-  if (onlyLeft !== undefined) return `${onlyLeft} only in the first`
-  const onlyRight = rights.find((sentence) => !lefts.includes(sentence))
-  return onlyRight === undefined ? undefined : `${onlyRight} only in the second`
+function differentEdge(client: JobPlan, slot: JobPlan): string | undefined {
+  const ofClient = edgeSentences(client)
+  const ofSlot = edgeSentences(slot)
+  const onlyClient = ofClient.find((sentence) => !ofSlot.includes(sentence))
+  if (onlyClient !== undefined) return `${onlyClient} only in the client's`
+  const onlySlot = ofSlot.find((sentence) => !ofClient.includes(sentence))
+  return onlySlot === undefined ? undefined : `${onlySlot} only in the slot's`
 }
 
 function edgeSentences(plan: JobPlan): readonly string[] {

@@ -2,6 +2,7 @@ import type { SourceSplit } from '../api/source.ts'
 import type { ErrorData } from '../common/errors.ts'
 import type { AttemptId, ChannelId, CheckpointId, JobId, VertexId } from '../common/ids.ts'
 import type { JsonValue } from '../common/json.ts'
+import type { JobPlan } from '../graph/job-graph.ts'
 import type { BlobReference } from '../state/blob-store.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 
@@ -10,8 +11,8 @@ export interface SlotStart {
   readonly slotIndex: number
   readonly jobId: JobId
   readonly job: JobReference
-  /** The graph that the client submitted; the slot's own evaluation must give the same (R38). */
-  readonly graphHash: string
+  /** What the client submitted; the slot's own evaluation must give the same (R38). */
+  readonly plan: JobPlan
   readonly memory: SlotMemory
   readonly blobStore: BlobStoreReference
 }

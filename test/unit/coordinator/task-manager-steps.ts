@@ -8,13 +8,13 @@ import {
   type TaskManagerState,
 } from '../../../src/coordinator/task-manager/state.ts'
 import type { SubtaskDeployment } from '../../../src/task/slot-protocol.ts'
-import { idOf } from './plans.ts'
+import { idOf, planOf } from './plans.ts'
 
 export const job: SlotJob = {
   start: {
     jobId: jobId('1'.repeat(32)),
     job: { bundleUrl: 'inline:', arguments: [], configuration: {} },
-    graphHash: 'hash',
+    plan: planOf([]),
     blobStore: { type: 'memory', name: 'own' },
   },
   cancellationTimeoutMs: 30_000,

@@ -90,19 +90,19 @@ describe('the first difference of two plans is named', () => {
 
   test('an operator that only one has', () => {
     const other = plan((env) => env.fromSequence(1, 10).map(Number).filter(Boolean).sinkTo(sink))
-    expect(named(other)).toBe("operator 'Filter' (uid filter:Filter, declared at PLACE) is only in the second")
-    expect(firstDifference(other, base)).toContain('is only in the first')
+    expect(named(other)).toBe("operator 'Filter' (uid filter:Filter, declared at PLACE) is only in the slot's")
+    expect(firstDifference(other, base)).toContain("is only in the client's")
   })
 
   test('an operator of another kind', () => {
     const other = plan((env) => env.fromSequence(1, 10).filter(Boolean).uid('map:Map').sinkTo(sink))
     expect(named(other)).toBe(
-      "operator 'Map' (uid map:Map, declared at PLACE) is map in the first, filter in the second",
+      "operator 'Map' (uid map:Map, declared at PLACE) is map in the client's, filter in the slot's",
     )
   })
 
   test('another connection', () => {
     const other = plan((env) => env.fromSequence(1, 10).map(Number).rebalance().sinkTo(sink))
-    expect(named(other)).toBe("'Source: Sequence Source -> Map' feeds 'Sink: nowhere' by rebalance only in the second")
+    expect(named(other)).toBe("'Source: Sequence Source -> Map' feeds 'Sink: nowhere' by rebalance only in the slot's")
   })
 })

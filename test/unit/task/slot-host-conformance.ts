@@ -2,8 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { buildJob, job } from '../../../src/api/job.ts'
 import type { SourceSplit } from '../../../src/api/source.ts'
 import { datagenEnumerator } from '../../../src/connectors/datagen/datagen-source.ts'
+import { createJobGraph } from '../../../src/graph/chaining.ts'
+import { planOf } from '../../../src/graph/plan.ts'
 import type { SlotHost } from '../../../src/task/slot-host.ts'
 import type { BlobStoreReference, FromSlot } from '../../../src/task/slot-protocol.ts'
 import numbersJob, { type Counted, type NumbersArguments } from './jobs/numbers-job.ts'
@@ -160,9 +163,15 @@ export function slotHostConformance({ host, blobStore }: HostUnderTest): void {
 
   test('a slot that builds another graph than the client ends with MR_GRAPH_MISMATCH', async () => {
     const slots = await clusterOf({ count: 1 })
-    await slots.start('another hash')
+    const another = job('numbers', (env) => {
+      env.fromSequence(1, 2).print()
+    })
+    await slots.start(planOf(createJobGraph(buildJob(another))))
     const [message] = slots.messages
-    expect(message).toMatchObject({ type: 'slotFailed', error: { code: 'MR_GRAPH_MISMATCH' } })
+    expect(message).toMatchObject({
+      type: 'slotFailed',
+      error: { code: 'MR_GRAPH_MISMATCH', message: expect.stringContaining("is only in the client's") },
+    })
     await slots.until(() => slots.exits.size === parallelism, 'exits')
     expect(slots.exits.get(0)).toMatchObject({ type: 'died', code: 'MR_SLOT_LOST' })
   })

@@ -15,6 +15,7 @@ import {
 import { systemClock } from '../../../src/common/system-ports.ts'
 import { createJobGraph } from '../../../src/graph/chaining.ts'
 import { type ExecutionChannel, type ExecutionSubtask, executionGraph } from '../../../src/graph/execution-graph.ts'
+import type { JobPlan } from '../../../src/graph/job-graph.ts'
 import { planOf } from '../../../src/graph/plan.ts'
 import type { CheckpointBarrier } from '../../../src/state/checkpoint-record.ts'
 import type { SlotExit, SlotHandle, SlotHost } from '../../../src/task/slot-host.ts'
@@ -76,7 +77,7 @@ export class TestCluster {
   }
 
   /** Starts one slot for each parallel slice and waits until they are ready or gone. */
-  async start(graphHash: string = this.#graph.hash): Promise<void> {
+  async start(plan: JobPlan = planOf(this.#graph)): Promise<void> {
     const { host, parallelism, job, blobStore, heapLimitBytes = 2 ** 32 } = this.#options
     const ready = this.#count('ready')
     this.#slots = Array.from({ length: parallelism }, (_, slotIndex) =>
@@ -85,7 +86,7 @@ export class TestCluster {
           slotIndex,
           jobId: jobId('0'.repeat(32)),
           job: { ...job, configuration: { ...job.configuration, 'parallelism.default': parallelism } },
-          graphHash,
+          plan,
           memory: { heapLimitBytes, managedBytes: 2 ** 28 },
           blobStore,
         },
