@@ -128,40 +128,43 @@ function sinkMark(operatorUid: string): string {
   return (murmur3(bytes, 0, bytes.length) >>> 0).toString(16).padStart(8, '0')
 }
 
-/** A hidden file that grows by appended text; operations run in order. */
+/** A hidden file that grows by appended text; operations run in order, and none follows one that failed. */
 class OpenPart {
   readonly name: string
   readonly #path: string
-  #last: Promise<FileHandle>
+  readonly #handle: Promise<FileHandle>
+  #last: Promise<unknown>
 
   constructor(folder: string, name: string, folderMade: Promise<unknown>) {
     this.name = name
     this.#path = join(folder, name)
-    this.#last = folderMade.then(() => open(this.#path, 'wx'))
+    this.#handle = folderMade.then(() => open(this.#path, 'wx'))
+    this.#last = this.#handle
   }
 
   append(text: string): Promise<unknown> {
-    this.#last = this.#last.then(async (handle) => {
-      await handle.appendFile(text)
-      return handle
-    })
+    this.#last = this.#last.then(async () => (await this.#handle).appendFile(text))
     return this.#last
   }
 
-  /** Durable when it resolves: the bytes by fsync, the name by the caller's fsync of the folder. */
+  /** Durable when it resolves: the bytes by fsync, the name by the caller's fsync of the folder. Nothing is left of one that fails. */
   async seal(): Promise<void> {
-    const handle = await this.#last
-    await handle.sync()
-    await handle.close()
+    try {
+      await this.#last
+      const handle = await this.#handle
+      await handle.sync()
+      await handle.close()
+    } catch (error) {
+      await this.discard()
+      throw error
+    }
   }
 
   async discard(): Promise<void> {
-    try {
-      await (await this.#last).close()
-    } catch {
-      // The part could not be opened or written: the subtask has failed by that already, only the file is left to remove.
-    }
-    await rm(this.#path, { force: true })
+    // What went wrong before has failed the subtask already: only the file is left to close and to remove.
+    await this.#last.catch(() => undefined)
+    await this.#handle.then((handle) => handle.close()).catch(() => undefined)
+    await rm(this.#path, { force: true }).catch(() => undefined)
   }
 }
 

@@ -82,15 +82,15 @@ async function removeQuietly(temporary: string): Promise<void> {
  * name may not be, where someone else has only just made it or a crash came between: it is synchronised in any case.
  */
 export async function makeFolder(path: string): Promise<void> {
-  if (!(await madeFolder(path))) {
+  if (!(await tryMakeFolder(path))) {
     await makeFolder(dirname(path))
-    await mkdir(path)
+    if (!(await tryMakeFolder(path))) throw Object.assign(new Error('its folder is gone again'), { code: 'ENOENT' })
   }
   await syncFolder(dirname(path))
 }
 
-/** False: the folder above is missing. */
-async function madeFolder(path: string): Promise<boolean> {
+/** Makes it where it is not there. False: the folder above is missing. */
+async function tryMakeFolder(path: string): Promise<boolean> {
   try {
     await mkdir(path)
     return true

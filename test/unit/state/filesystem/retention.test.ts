@@ -85,3 +85,12 @@ test('what a lost slot left of an old checkpoint goes, of the open one it stays'
   )
   expect(await store.isCommitted(checkpointId(5))).toBe(false)
 })
+
+test('blobs are put side by side though all folders are taken away in between', async () => {
+  const { blobs, runFolder } = await newRun()
+  const names = Array.from({ length: 30 }, (_, index) => `job/attempt-${index % 3}/chk-1/${index}`)
+  await Promise.all(names.map((name) => blobs.put(name, Buffer.from(name))))
+  await rm(blobFolder(runFolder), { recursive: true })
+  await Promise.all(names.map((name) => blobs.put(name, Buffer.from(name))))
+  expect(await blobs.list('')).toEqual(names.toSorted())
+})
