@@ -52,7 +52,7 @@ const disturbance: fc.Arbitrary<Disturbance> = fc.oneof(
 
 export const disturbances: fc.Arbitrary<readonly Disturbed[]> = fc.array(
   fc.record({ afterMs: fc.nat(12), turns: fc.nat(8), disturbance }),
-  { maxLength: 8 },
+  { maxLength: 10, size: 'max' },
 )
 
 /** What its sinks hold in the end, and how much happened. */

@@ -52,13 +52,15 @@ function timelySplit(boundMs: number, longest: number): fc.Arbitrary<readonly In
     key: fc.integer({ min: 0, max: 4 }),
     amount: fc.integer({ min: 0, max: 9 }),
   })
-  return fc.tuple(fc.integer({ min: -30, max: 60 }), fc.array(record, { maxLength: longest })).map(([start, list]) => {
-    let time = start
-    return list.map(({ step, early, key: number, amount }) => {
-      time += step
-      return { id: unnamed, key: number, amount, at: time - early, watermark: -1 }
+  return fc
+    .tuple(fc.integer({ min: -30, max: 60 }), fc.array(record, { maxLength: longest, size: 'max' }))
+    .map(([start, list]) => {
+      let time = start
+      return list.map(({ step, early, key: number, amount }) => {
+        time += step
+        return { id: unnamed, key: number, amount, at: time - early, watermark: -1 }
+      })
     })
-  })
 }
 
 const freeSource: fc.Arbitrary<Stream> = fc.integer({ min: 0, max: 30 }).chain((boundMs) =>
@@ -136,7 +138,7 @@ const orderedSource: fc.Arbitrary<SourceShape> = fc
         at: fc.integer({ min: 0, max: 200 }),
         watermark: fc.oneof(fc.constant(-1), fc.constant(-1), fc.integer({ min: 0, max: 180 })),
       }),
-      { maxLength: 40 },
+      { maxLength: 60, size: 'max' },
     ),
     interval: fc.constantFrom(0, 1),
   })
