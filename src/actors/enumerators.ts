@@ -4,26 +4,32 @@ import type { VertexId } from '../common/ids.ts'
 import type { Logger } from '../common/logger.ts'
 import type { Clock } from '../common/ports.ts'
 import type { JobMasterEffect, JobMasterMessage } from '../coordinator/job-master/messages.ts'
+import type { CheckpointStore } from '../state/checkpoint-store.ts'
 
 type LocateSplits = Extract<JobMasterEffect, { readonly type: 'locateSplits' }>
+
+/** Where the first positions of sources stand; undefined for a job without checkpoints. */
+type StartPositions = Pick<CheckpointStore, 'recordStart' | 'recordedStart'>
 
 /** The split enumerators of a job's sources; what they find goes to the JobMaster as messages. */
 export class Enumerators {
   readonly #enumeratorOf: EnumeratorOf
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #starts: StartPositions | undefined
   readonly #tell: (message: JobMasterMessage) => void
   readonly #enumerators = new Map<VertexId, SplitEnumerator>()
   #closed = false
 
   constructor(
     enumeratorOf: EnumeratorOf,
-    ports: { readonly clock: Clock; readonly logger: Logger },
+    ports: { readonly clock: Clock; readonly logger: Logger; readonly starts: StartPositions | undefined },
     tell: (message: JobMasterMessage) => void,
   ) {
     this.#enumeratorOf = enumeratorOf
     this.#clock = ports.clock
     this.#logger = ports.logger
+    this.#starts = ports.starts
     this.#tell = tell
   }
 
@@ -38,14 +44,24 @@ export class Enumerators {
         warn: (text) => this.#logger.warn({ operator: operatorName }, text),
       })
       this.#enumerators.set(vertexId, enumerator)
-      const splits = await (known === undefined
-        ? enumerator.start(parallelism)
-        : enumerator.restore(known, parallelism))
+      const splits = await this.#splitsOf(enumerator, { vertexId, parallelism, known })
       const { discoveryIntervalMs } = enumerator
       this.#tell({ type: 'splitsLocated', vertexId, splits, discoveryIntervalMs })
     } catch (error) {
       this.#tell({ type: 'splitsNotLocated', vertexId, error: errorData(error) })
     }
+  }
+
+  /** A first start's positions are durable before anyone acts on them; a run that goes on without a checkpoint has them (R18). */
+  async #splitsOf(
+    enumerator: SplitEnumerator,
+    { vertexId, parallelism, known }: Pick<LocateSplits, 'vertexId' | 'parallelism' | 'known'>,
+  ): Promise<readonly SourceSplit[]> {
+    const positions = known ?? (await this.#starts?.recordedStart(vertexId))
+    if (positions !== undefined) return enumerator.restore(positions, parallelism)
+    const splits = await enumerator.start(parallelism)
+    await this.#starts?.recordStart(vertexId, splits)
+    return splits
   }
 
   /** A failed look is worth a warning; the next one comes after the interval. */

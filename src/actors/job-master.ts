@@ -58,7 +58,11 @@ export class JobMaster implements Actor<JobMasterInbox> {
     const stores = { own: resources.checkpointStore, restored: resources.restoredStore }
     this.#storage = new CheckpointStorage(stores, tellSelf, resources.logger)
     const { clock } = resources.ports
-    this.#enumerators = new Enumerators(resources.enumeratorOf, { clock, logger: resources.logger }, tellSelf)
+    this.#enumerators = new Enumerators(
+      resources.enumeratorOf,
+      { clock, logger: resources.logger, starts: resources.checkpointStore },
+      tellSelf,
+    )
     this.#timers = new KeyedTimers((delayMs, timer) => context.schedule(delayMs, { type: 'timer', timer }))
     this.#state = newJobMaster({ ...submission, token: resources.ports.ids.unique() })
     tellSelf({ type: 'start' })

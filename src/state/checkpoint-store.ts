@@ -1,4 +1,5 @@
-import type { CheckpointId } from '../common/ids.ts'
+import type { SourceSplit } from '../api/source.ts'
+import type { CheckpointId, VertexId } from '../common/ids.ts'
 import type { CheckpointRecord } from './checkpoint-record.ts'
 
 /**
@@ -6,6 +7,13 @@ import type { CheckpointRecord } from './checkpoint-record.ts'
  * folder store by an exclusive lock (R11), the Redis store by the fencing token.
  */
 export interface CheckpointStore {
+  /**
+   * Where a source of the run starts, as numbers, before anything of it is deployed (R18): whoever goes on with the run
+   * before its first checkpoint starts there too.
+   */
+  recordStart(vertexId: VertexId, splits: readonly SourceSplit[]): Promise<void>
+  /** undefined: it has not been recorded. */
+  recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined>
   /** Mints the next id and records that it has begun (R2). */
   begin(): Promise<CheckpointId>
   /** What is wrong with a record that is not written yet: older chunks that its base does not name (R1); undefined: nothing. */
@@ -16,6 +24,7 @@ export interface CheckpointStore {
   makeDurable(id: CheckpointId): Promise<void>
   /** All sink subtasks have reported their commits (R17). */
   markCommitted(id: CheckpointId): Promise<void>
+  /** A later checkpoint's commit is one of all before it (R16). */
   isCommitted(id: CheckpointId): Promise<boolean>
   /** Completed checkpoints, oldest first. */
   list(): Promise<readonly CheckpointId[]>

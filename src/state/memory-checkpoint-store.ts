@@ -1,5 +1,6 @@
+import type { SourceSplit } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
-import { type CheckpointId, checkpointId } from '../common/ids.ts'
+import { type CheckpointId, checkpointId, type VertexId } from '../common/ids.ts'
 import { baseViolationIn } from './base-check.ts'
 import type { BlobStore } from './blob-store.ts'
 import { BlobSweeper } from './blob-sweeper.ts'
@@ -10,6 +11,7 @@ import { ManifestHeaders } from './manifest-headers.ts'
 /** Records held by this process, for tests. Records are kept as text, so that nobody shares them. */
 export class MemoryCheckpointStore implements CheckpointStore {
   readonly #records = new Map<CheckpointId, string>()
+  readonly #starts = new Map<VertexId, string>()
   readonly #committed = new Set<CheckpointId>()
   readonly #headers: ManifestHeaders
   readonly #sweeper: BlobSweeper
@@ -18,6 +20,15 @@ export class MemoryCheckpointStore implements CheckpointStore {
   constructor(blobStore: BlobStore) {
     this.#headers = new ManifestHeaders(blobStore)
     this.#sweeper = new BlobSweeper(blobStore, this.#headers)
+  }
+
+  async recordStart(vertexId: VertexId, splits: readonly SourceSplit[]): Promise<void> {
+    this.#starts.set(vertexId, JSON.stringify(splits))
+  }
+
+  async recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined> {
+    const text = this.#starts.get(vertexId)
+    return text === undefined ? undefined : (JSON.parse(text) as readonly SourceSplit[])
   }
 
   async begin(): Promise<CheckpointId> {
@@ -41,7 +52,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
   }
 
   async isCommitted(id: CheckpointId): Promise<boolean> {
-    return this.#committed.has(id)
+    return [...this.#committed].some((committed) => committed >= id)
   }
 
   async list(): Promise<readonly CheckpointId[]> {

@@ -1,5 +1,6 @@
+import type { SourceSplit } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
-import type { CheckpointId } from '../common/ids.ts'
+import type { CheckpointId, VertexId } from '../common/ids.ts'
 import { systemIds } from '../common/system-ports.ts'
 import type { CheckpointRecord } from '../state/checkpoint-record.ts'
 import type { CheckpointStore } from '../state/checkpoint-store.ts'
@@ -36,6 +37,14 @@ export class FaultyCheckpointStore implements CheckpointStore {
 
   failNext(operation: StorageOperation, fault: StorageFault): void {
     this.#faults.set(operation, fault)
+  }
+
+  recordStart(vertexId: VertexId, splits: readonly SourceSplit[]): Promise<void> {
+    return this.#alive(() => this.#store.recordStart(vertexId, splits))
+  }
+
+  recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined> {
+    return this.#alive(() => this.#store.recordedStart(vertexId))
   }
 
   begin(): Promise<CheckpointId> {

@@ -1,8 +1,9 @@
-import { access, readdir, readFile, unlink } from 'node:fs/promises'
+import { readdir, readFile, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
+import type { SourceSplit } from '../../api/source.ts'
 import { MillraceError } from '../../common/errors.ts'
-import { type CheckpointId, checkpointId } from '../../common/ids.ts'
+import { type CheckpointId, checkpointId, type VertexId } from '../../common/ids.ts'
 import { baseViolationIn } from '../base-check.ts'
 import { BlobSweeper } from '../blob-sweeper.ts'
 import type { CheckpointRecord } from '../checkpoint-record.ts'
@@ -29,15 +30,15 @@ export function blobFolder(runFolder: string): string {
   return join(runFolder, 'blobs')
 }
 
-/** What stands in a record's file: the checksum is of the record as JSON. */
-interface StoredRecord {
+/** What stands in a file: the checksum is of the record as JSON. */
+interface Stored<Content> {
   readonly checksum: number
-  readonly record: CheckpointRecord
+  readonly record: Content
 }
 
 /**
  * The records of one run in its folder `run-<k>`: `records/chk-<n>.json`, made by link() (R11); `begun`, the highest id
- * that was minted; `committed-<n>` marks; `blobs/`. The caller holds the job folder's lock.
+ * that was minted; `committed-<n>` marks; `start-<vertex>.json`; `blobs/`. The caller holds the job folder's lock.
  */
 export class FolderCheckpointStore implements CheckpointStore {
   readonly runFolder: string
@@ -53,6 +54,20 @@ export class FolderCheckpointStore implements CheckpointStore {
     this.#blobStore = new FolderBlobStore(blobFolder(runFolder))
     this.#headers = new ManifestHeaders(this.#blobStore)
     this.#sweeper = new BlobSweeper(this.#blobStore, this.#headers)
+  }
+
+  async recordStart(vertexId: VertexId, splits: readonly SourceSplit[]): Promise<void> {
+    const path = this.#startPath(vertexId)
+    await stored(path, async () => {
+      await makeFolder(this.runFolder)
+      await replaceDurably(path, encode(splits))
+    })
+  }
+
+  async recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined> {
+    const path = this.#startPath(vertexId)
+    const text = await textOf(path)
+    return text === undefined ? undefined : decode<readonly SourceSplit[]>(text, path)
   }
 
   async begin(): Promise<CheckpointId> {
@@ -91,7 +106,8 @@ export class FolderCheckpointStore implements CheckpointStore {
   }
 
   async isCommitted(id: CheckpointId): Promise<boolean> {
-    return await exists(this.#markPath(id))
+    const names = await stored(this.runFolder, () => entriesOf(this.runFolder))
+    return names.some((name) => Number(markName.exec(name)?.[1]) >= id)
   }
 
   async list(): Promise<readonly CheckpointId[]> {
@@ -105,14 +121,11 @@ export class FolderCheckpointStore implements CheckpointStore {
 
   async read(id: CheckpointId): Promise<CheckpointRecord> {
     const path = this.#recordPath(id)
-    let text: string
-    try {
-      text = await readFile(path, 'utf8')
-    } catch (error) {
-      if (errorCodeOf(error) !== 'ENOENT') throw storageError(path, error)
-      throw new MillraceError('MR_CHECKPOINT_NOT_FOUND', `There is no checkpoint ${path}.`, { cause: error })
-    }
-    return decode(text, path)
+    const text = await textOf(path)
+    if (text === undefined) throw new MillraceError('MR_CHECKPOINT_NOT_FOUND', `There is no checkpoint ${path}.`)
+    const record = decode<CheckpointRecord>(text, path)
+    if (record.formatVersion !== 1) throw damaged(path)
+    return record
   }
 
   async retain(retained: number): Promise<void> {
@@ -156,24 +169,41 @@ export class FolderCheckpointStore implements CheckpointStore {
     return join(this.#records, `chk-${id}.json`)
   }
 
+  #startPath(vertexId: VertexId): string {
+    return join(this.runFolder, `start-${vertexId}.json`)
+  }
+
   #markPath(id: CheckpointId): string {
     return join(this.runFolder, `committed-${id}`)
   }
 }
 
-function encode(record: CheckpointRecord): Buffer {
-  const stored: StoredRecord = { checksum: crc32c(JSON.stringify(record)), record }
-  return Buffer.from(`${JSON.stringify(stored, undefined, 1)}\n`, 'utf8')
+function encode<Content>(record: Content): Buffer {
+  const content: Stored<Content> = { checksum: crc32c(JSON.stringify(record)), record }
+  return Buffer.from(`${JSON.stringify(content, undefined, 1)}\n`, 'utf8')
 }
 
-function decode(text: string, path: string): CheckpointRecord {
+function decode<Content>(text: string, path: string): Content {
   try {
-    const { checksum, record } = JSON.parse(text) as StoredRecord
-    if (record.formatVersion === 1 && crc32c(JSON.stringify(record)) === checksum) return record
+    const { checksum, record } = JSON.parse(text) as Stored<Content>
+    if (crc32c(JSON.stringify(record)) === checksum) return record
   } catch {
     // Not JSON: as damaged as a wrong checksum.
   }
-  throw new MillraceError('MR_CHECKPOINT_DAMAGED', `${path} is damaged: wrong checksum.`)
+  throw damaged(path)
+}
+
+function damaged(path: string): MillraceError {
+  return new MillraceError('MR_CHECKPOINT_DAMAGED', `${path} is damaged: wrong checksum.`)
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (errorCodeOf(error) === 'ENOENT') return undefined
+    throw storageError(path, error)
+  }
 }
 
 async function begunIn(path: string): Promise<number> {
@@ -193,16 +223,6 @@ async function entriesOf(folder: string): Promise<readonly string[]> {
   } catch (error) {
     if (isMissing(error)) return []
     throw error
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path)
-    return true
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw storageError(path, error)
   }
 }
 

@@ -1,5 +1,6 @@
+import type { SourceSplit } from '../../../src/api/source.ts'
 import { MillraceError } from '../../../src/common/errors.ts'
-import { type CheckpointId, checkpointId } from '../../../src/common/ids.ts'
+import { type CheckpointId, checkpointId, type VertexId } from '../../../src/common/ids.ts'
 import type { CheckpointRecord } from '../../../src/state/checkpoint-record.ts'
 import type { CheckpointStore } from '../../../src/state/checkpoint-store.ts'
 
@@ -10,6 +11,16 @@ export class RecordingCheckpointStore implements CheckpointStore {
   readonly committed = new Set<CheckpointId>()
   failing: (operation: string) => 'no' | 'before' | 'after' = () => 'no'
   #begun = 0
+
+  readonly starts = new Map<VertexId, readonly SourceSplit[]>()
+
+  async recordStart(vertexId: VertexId, splits: readonly SourceSplit[]): Promise<void> {
+    this.starts.set(vertexId, structuredClone(splits))
+  }
+
+  async recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined> {
+    return this.starts.get(vertexId)
+  }
 
   async begin(): Promise<CheckpointId> {
     return this.#run(`begin ${this.#begun + 1}`, () => checkpointId(++this.#begun))

@@ -101,14 +101,25 @@ export function testCheckpointStore(name: string, make: () => Promise<Stores>): 
     await expect(checkpointStore.read(checkpointId(5))).rejects.toMatchObject({ code: 'MR_CHECKPOINT_NOT_FOUND' })
   })
 
-  test(`${name}: the committed mark is of one checkpoint, and may be set twice (R17)`, async () => {
+  test(`${name}: the committed mark covers what came before it, and may be set twice (R16, R17)`, async () => {
     const { checkpointStore } = await make()
     await checkpointStore.complete(recordOf(1))
     await checkpointStore.complete(recordOf(2))
-    await checkpointStore.markCommitted(checkpointId(1))
-    await checkpointStore.markCommitted(checkpointId(1))
+    await checkpointStore.complete(recordOf(3))
+    await checkpointStore.markCommitted(checkpointId(2))
+    await checkpointStore.markCommitted(checkpointId(2))
     expect(await checkpointStore.isCommitted(checkpointId(1))).toBe(true)
-    expect(await checkpointStore.isCommitted(checkpointId(2))).toBe(false)
+    expect(await checkpointStore.isCommitted(checkpointId(2))).toBe(true)
+    expect(await checkpointStore.isCommitted(checkpointId(3))).toBe(false)
+  })
+
+  test(`${name}: the first positions of a source are kept for whoever goes on with the run (R18)`, async () => {
+    const { checkpointStore } = await make()
+    const vertex = vertexId('0'.repeat(32))
+    expect(await checkpointStore.recordedStart(vertex)).toBeUndefined()
+    const splits = [{ id: 'ads-0', position: { offset: 7 } }]
+    await checkpointStore.recordStart(vertex, splits)
+    expect(await checkpointStore.recordedStart(vertex)).toEqual(splits)
   })
 
   test(`${name}: retain keeps the newest records and every blob that they name, and no other old blob (R10)`, async () => {
