@@ -1,10 +1,9 @@
-// A running count and sum a key over a sequence of numbers, with trouble in the middle. Arguments: kind of trouble, how
+// A running count and sum a key over a sequence of numbers, with trouble in the middle. Arguments: kinds of trouble, how
 // many numbers, output folder, pause in milliseconds a 200 records.
 import { existsSync, writeFileSync } from 'node:fs'
-import { job } from 'millrace'
+import { type AggregateFunction, job } from 'millrace'
 import { FileSink } from 'millrace/filesystem'
-import type { NumberTotal } from '../support/numbers.ts'
-import { keyOf } from '../support/numbers.ts'
+import { keyOf, type NumberTotal } from '../support/numbers.ts'
 import { paced } from './paced.ts'
 
 const troubles: Readonly<Record<string, () => void>> = {
@@ -32,39 +31,34 @@ const troubles: Readonly<Record<string, () => void>> = {
 
 let leaked: unknown[] | undefined
 
-/** Trouble once, at the given number; a file remembers it, since a replay meets the number again. */
-function troubleAt(number: number, kind: string, folder: string): (value: number) => number {
+/** Each kind of trouble once, one after another; a file remembers it, since a replay meets the number again. */
+function troubleIn(kinds: readonly string[], count: number): (value: number) => number {
+  const kindAt = new Map(
+    kinds.map((kind, index) => [Math.floor(((index + 1) * count) / 2 / (kinds.length + 1)), kind] as const),
+  )
   return (value) => {
     if (leaked !== undefined) leaked.push(Array.from({ length: 5000 }, (_, index) => index * 1.5))
-    if (value !== number) return value
-    const marker = `${folder}/trouble-${kind}`
-    if (existsSync(marker)) return value
+    const kind = kindAt.get(value)
+    const marker = `trouble-${kind}`
+    if (kind === undefined || existsSync(marker)) return value
     writeFileSync(marker, '')
     troubles[kind]?.()
     return value
   }
 }
 
-interface Accumulator {
-  count: number
-  sum: number
-  last: number
+const totals: AggregateFunction<number, NumberTotal, NumberTotal> = {
+  createAccumulator: () => ({ number: 0, count: 0, sum: 0 }),
+  add: ({ count, sum }, number) => ({ number, count: count + 1, sum: sum + number }),
+  getResult: (total) => ({ ...total }),
 }
 
-export default job('trouble', (env, [kind = 'none', count = '1000', folder = '.', pauseMs = '0']) => {
+export default job('trouble', (env, [kinds = 'none', count = '1000', folder = '.', pauseMs = '0']) => {
   env
     .fromSequence(1, Number(count))
     .map(paced(200, Number(pauseMs)))
-    .map(troubleAt(Math.floor(Number(count) / 4), kind, '.'))
+    .map(troubleIn(kinds.split(','), Number(count)))
     .keyBy((number) => keyOf(number))
-    .aggregate({
-      createAccumulator: (): Accumulator => ({ count: 0, sum: 0, last: 0 }),
-      add: ({ count: before, sum }, number: number): Accumulator => ({
-        count: before + 1,
-        sum: sum + number,
-        last: number,
-      }),
-      getResult: ({ count: of, sum, last }): NumberTotal => ({ number: last, count: of, sum }),
-    })
+    .aggregate(totals)
     .sinkTo(FileSink.of({ folder }))
 })
