@@ -71,7 +71,7 @@ export function declaredFunction(value: unknown, subject: string, option: string
   if (typeof value === 'function') return
   throw definitionError(
     subject,
-    `${option} is ${value === null ? 'null' : `a ${typeof value}`}; it has to be a function`,
+    `${option} is ${value === null || value === undefined ? String(value) : `a ${typeof value}`}; it has to be a function`,
   )
 }
 

@@ -37,7 +37,10 @@ export interface JobDefinition {
  */
 export function job(name: string, build: JobBuilder): JobDefinition {
   if (typeof name !== 'string' || !isFileName(name)) {
-    throw definitionError('job', `the name ${JSON.stringify(name)} can not be a file name of at most 200 characters`)
+    throw definitionError(
+      'job',
+      `the name ${JSON.stringify(name)} is not allowed: the job's checkpoints are in a folder of that name, so it takes 1 to 200 characters, none of /\\<>:"|?*, no dot or space at its ends`,
+    )
   }
   declaredFunction(build, `job '${name}'`, 'the second argument')
   return { [brand]: true, name, build }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type BuildFailure, build, type Message, type Plugin } from 'esbuild'
-import { MillraceError } from '../common/errors.ts'
+import { MillraceError, messageOf } from '../common/errors.ts'
+import { engineEntryPoints } from '../task/engine-modules.ts'
 import { engineVersion } from './engine-version.ts'
 
 /** A job file with everything it imports in one module (R40). */
@@ -13,28 +13,52 @@ export interface JobBundle {
   readonly url: string
   /** SHA-256 of its text, hexadecimal. */
   readonly sha256: string
+  /** To be called when nothing imports it any more. */
+  remove(): void
 }
 
 /**
- * Bundles a job file and its modules into one `.mjs` below `folder`. Only `millrace` and `node:` stay outside: the first
+ * Bundles a job file and its modules into one `.mjs` in `.millrace/bundles` below `folder`. Only `millrace` and `node:` stay outside: the first
  * is resolved to the running engine when the bundle is imported, so that its version is checked here.
  *
  * @throws MillraceError MR_JOB_DEFINITION where the file does not exist or does not compile, or where it needs a native
- *   addon, a worker file, or another version of millrace
+ *   addon, a worker file, or another version of millrace; MR_STORAGE where the bundle can not be written
  */
 export async function bundleJob(file: string, folder: string): Promise<JobBundle> {
   const path = resolve(file)
   if (!existsSync(path)) throw new MillraceError('MR_JOB_DEFINITION', `${file}: there is no such job file`)
-  const text = await bundleText(path, folder)
+  if (!statSync(path).isFile()) throw new MillraceError('MR_JOB_DEFINITION', `${file} is a folder: name the job's file`)
+  const bundles = join(folder, '.millrace', 'bundles')
+  const text = await bundleText(path, bundles)
   const sha256 = createHash('sha256').update(text).digest('hex')
-  const target = join(folder, `${sha256}.mjs`)
-  if (!existsSync(target)) {
-    await mkdir(folder, { recursive: true })
-    const temporary = `${target}.${process.pid}`
-    await writeFile(temporary, text)
-    await rename(temporary, target)
+  const target = join(bundles, `${sha256}-${process.pid}.mjs`)
+  try {
+    mkdirSync(bundles, { recursive: true })
+    removeLeftovers(bundles)
+    writeFileSync(target, text)
+  } catch (error) {
+    throw new MillraceError('MR_STORAGE', `the job's bundle can not be written to ${target}: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
-  return { url: pathToFileURL(target).href, sha256 }
+  return { url: pathToFileURL(target).href, sha256, remove: () => rmSync(target, { force: true }) }
+}
+
+/** Bundles of commands that were killed: slots of a command that runs import its bundle at every start. */
+function removeLeftovers(bundles: string): void {
+  for (const name of readdirSync(bundles)) {
+    const pid = /-(\d+)\.mjs$/.exec(name)?.[1]
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(bundles, name), { force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH' // another user's process runs too
+  }
 }
 
 async function bundleText(path: string, folder: string): Promise<Uint8Array> {
@@ -74,6 +98,9 @@ function engineOutside(): Plugin {
     name: 'engine-outside',
     setup(pluginBuild) {
       pluginBuild.onResolve({ filter: /^millrace($|\/)/ }, (args) => {
+        if (!engineEntryPoints.includes(args.path)) {
+          return { errors: [{ text: `there is no ${args.path}; there are ${engineEntryPoints.join(', ')}` }] }
+        }
         const other = installedVersion(args.resolveDir)
         if (other !== undefined && other !== engineVersion) {
           const text = `the job has millrace ${other} in its node_modules, and this command is millrace ${engineVersion}: run the job's own by npx millrace, or install the same version`

@@ -1,5 +1,6 @@
+import { userPlace } from '../api/declaration.ts'
 import { buildJob, isJob, type JobDefinition } from '../api/job.ts'
-import { MillraceError, messageOf } from '../common/errors.ts'
+import { isMillraceError, MillraceError, messageOf } from '../common/errors.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { createJobGraph } from '../graph/chaining.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
@@ -29,7 +30,10 @@ async function importDefinition({ jobFile, bundleUrl }: JobToEvaluate): Promise<
   try {
     exported = await importBundle(bundleUrl)
   } catch (error) {
-    throw new MillraceError('MR_JOB_DEFINITION', `${jobFile} threw while it was loaded: ${messageOf(error)}`, {
+    if (isMillraceError(error)) throw error
+    const place = error instanceof Error ? userPlace(error.stack) : undefined
+    const where = place === undefined ? '' : ` at ${place}`
+    throw new MillraceError('MR_JOB_DEFINITION', `${jobFile} threw while it was loaded${where}: ${messageOf(error)}`, {
       cause: error,
     })
   }

@@ -1,14 +1,16 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { errorData } from '../common/errors.ts'
 import { engineVersion } from './engine-version.ts'
 import { errorText } from './error-text.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
-import { planCommand } from './plan-command.ts'
+import { type PlanFlags, planCommand } from './plan-command.ts'
 import { type RunFlags, runCommand } from './run-command.ts'
 
 /** The command line. Sets the exit code: 0 done, 1 the job failed, 2 usage, 3 environment. */
 export async function main(argv: readonly string[]): Promise<void> {
   process.setSourceMapsEnabled(true)
+  // Whoever read what is printed may be gone.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   try {
     await program().parseAsync(argv)
   } catch (error) {
@@ -21,6 +23,7 @@ function program(): Command {
     .description('Stateful stream processing for TypeScript')
     .version(engineVersion, '-v, --version')
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'millrace: ')) })
     .showHelpAfterError('(millrace --help shows the commands, millrace <command> --help its flags)')
   millrace
     .command('run')
@@ -34,7 +37,7 @@ function program(): Command {
       'with --from: allow an older checkpoint than the newest, whose output is published already',
     )
     .option('--drain', 'Ctrl-C ends the sources and lets all windows fire, instead of stopping after a last checkpoint')
-    .option('-D, --define <key=value>', 'set a configuration key (docs/configuration.md); may be repeated', collect, [])
+    .addOption(defineOption())
     .option('--json', 'print one final line of JSON')
     .action(async (file: string, jobArguments: string[], flags: RunFlags) => {
       process.exitCode = await runCommand(file, jobArguments, flags)
@@ -45,16 +48,18 @@ function program(): Command {
     .argument('<job file>', 'the job file')
     .argument('[args...]', 'arguments of the job, after --')
     .option('-p, --parallelism <n>', 'parallelism of operators that set none')
-    .option('-D, --define <key=value>', 'set a configuration key; may be repeated', collect, [])
+    .addOption(defineOption())
     .option('--json', 'print the plan as JSON')
-    .action(async (file: string, jobArguments: string[], flags: RunFlags) => {
+    .action(async (file: string, jobArguments: string[], flags: PlanFlags) => {
       process.exitCode = await planCommand(file, jobArguments, flags)
     })
   return millrace
 }
 
-function collect(value: string, earlier: readonly string[]): readonly string[] {
-  return [...earlier, value]
+function defineOption(): Option {
+  return new Option('-D, --define <key=value>', 'set a configuration key (docs/configuration.md); may be repeated')
+    .default([], 'none')
+    .argParser((value: string, earlier: readonly string[]) => [...earlier, value])
 }
 
 function failureOf(error: unknown): number {

@@ -1,23 +1,26 @@
-import { join } from 'node:path'
-import { loadConfiguration } from '../config/load.ts'
+import { type ConfigurationFlags, loadConfiguration } from '../config/load.ts'
 import { planText } from '../graph/plan-text.ts'
 import { bundleJob } from './bundle-job.ts'
 import { evaluateJob } from './evaluate-job.ts'
 import { type ExitCode, exitCode } from './exit-codes.ts'
+import { withoutSecrets } from './without-secrets.ts'
 
-export interface PlanFlags {
-  readonly parallelism?: string
-  readonly define: readonly string[]
+export interface PlanFlags extends ConfigurationFlags {
   readonly json?: boolean
 }
 
 /** `millrace plan`: evaluates the job as a run would and prints its graph. */
 export async function planCommand(file: string, jobArguments: readonly string[], flags: PlanFlags): Promise<ExitCode> {
-  const definitions =
-    flags.parallelism === undefined ? flags.define : [...flags.define, `parallelism.default=${flags.parallelism}`]
-  const configuration = loadConfiguration(process.cwd(), definitions)
-  const bundle = await bundleJob(file, join(process.cwd(), '.millrace', 'bundles'))
-  const { plan } = await evaluateJob({ jobFile: file, bundleUrl: bundle.url, arguments: jobArguments, configuration })
-  process.stdout.write(flags.json === true ? `${JSON.stringify(plan, undefined, 2)}\n` : `${planText(plan)}\n`)
-  return exitCode.done
+  const folder = process.cwd()
+  const configuration = loadConfiguration(folder, flags)
+  const bundle = await bundleJob(file, folder)
+  try {
+    const { plan } = await evaluateJob({ jobFile: file, bundleUrl: bundle.url, arguments: jobArguments, configuration })
+    const text =
+      flags.json === true ? JSON.stringify(withoutSecrets(plan), undefined, 2) : planText(plan, { relativeTo: folder })
+    process.stdout.write(`${text}\n`)
+    return exitCode.done
+  } finally {
+    bundle.remove()
+  }
 }

@@ -47,6 +47,10 @@ export type FromWorkingProcess =
     }
   /** The job could not be started at all. */
   | { readonly type: 'refused'; readonly error: ErrorData }
+  /** An error that nobody caught: the process ends, and may be started again. */
+  | { readonly type: 'crashed'; readonly error: ErrorData }
+  /** Whoever read the job's output is gone: `millrace run … | head`. */
+  | { readonly type: 'outputClosed' }
 
 export type FinalState = 'FINISHED' | 'CANCELED' | 'FAILED' | 'SUSPENDED'
 

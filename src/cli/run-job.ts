@@ -46,7 +46,7 @@ export async function runJob(
     numberOfTaskSlots: slots,
     slotMemory: slotMemory(request.configuration, slots),
     enumeratorOf,
-    logger: processLogger,
+    logger: await processLogger(),
   })
   await report({
     type: 'started',
@@ -91,10 +91,18 @@ async function follow(
   tick()
   const result = await client.result
   running = false
+  await flushed(process.stdout)
   // Told first: a thread that does not end may cost the process (R32), not the result.
   await report({ type: 'ended', state: result.state, error: result.error, progress: progressOf(client.status()) })
   await cluster.close()
   await storage.close()
+}
+
+/** What the slots have printed has left the process. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve())
+  })
 }
 
 function progressOf(status: JobStatus): RunProgress {

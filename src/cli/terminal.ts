@@ -1,5 +1,5 @@
 import type { RunProgress } from './process-protocol.ts'
-import type { RunObserver } from './supervisor.ts'
+import type { RunObserver, Stopping } from './supervisor.ts'
 
 /** Where the command line writes for people: standard error, so that a job's own output stays alone on standard output. */
 export interface TextStream {
@@ -45,18 +45,29 @@ export class TerminalObserver implements RunObserver {
     )
   }
 
-  stopping(how: 'suspend' | 'drain' | 'kill'): void {
+  startsSlowly(seconds: number): void {
+    this.line(`millrace: the job is still being loaded after ${seconds} s; Ctrl-C ends it`)
+  }
+
+  stopping(how: Stopping): void {
     const text = {
       suspend: 'stopping after a last checkpoint; press Ctrl-C again to end at once',
       drain: 'draining: the sources end, all windows fire; press Ctrl-C again to end at once',
       kill: 'ending at once',
+      outputClosed: 'nobody reads standard output any more: ending at once',
     }[how]
     this.line(`millrace: ${text}`)
   }
 
   /** Writes a line of its own above the progress line. */
   line(text: string): void {
-    this.#stream.write(`${this.#lineShown ? '\r\x1b[2K' : ''}${text}\n`)
+    this.clear()
+    this.#stream.write(`${text}\n`)
+  }
+
+  /** Takes the progress line away, for what is written elsewhere. */
+  clear(): void {
+    if (this.#lineShown) this.#stream.write('\r\x1b[2K')
     this.#lineShown = false
   }
 

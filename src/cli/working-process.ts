@@ -11,9 +11,12 @@ let stopRequest: 'suspend' | 'drain' | undefined
 
 // Without its supervisor nobody restarts it and nobody sees it: it ends, and a new run finds the lock free (R30).
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-// Ctrl-C reaches the whole process group; what it means is the supervisor's to say.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => {})
+// Ctrl-C and the end of a terminal reach the whole process group; what they mean is the supervisor's to say.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+process.on('uncaughtException', (error: unknown) => void crash(error))
+process.stdout.on('error', () => void report({ type: 'outputClosed' }))
+// Nobody is left who could be told.
+process.stderr.on('error', () => {})
 process.on('message', (message: ToWorkingProcess) => {
   handle(message).catch((error: unknown) => refuse(error))
 })
@@ -48,5 +51,12 @@ function report(message: FromWorkingProcess): Promise<void> {
 
 async function refuse(error: unknown): Promise<void> {
   await report({ type: 'refused', error: errorData(error) })
+  process.exit(1)
+}
+
+/** What nobody caught is mostly the job's: timers and promises of its file, which this thread has evaluated. */
+async function crash(error: unknown): Promise<void> {
+  const data = errorData(error, 'MR_PROCESS_LOST')
+  await report({ type: 'crashed', error: { ...data, message: `uncaught: ${data.message}` } })
   process.exit(1)
 }

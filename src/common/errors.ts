@@ -10,12 +10,12 @@ export interface ErrorDescription {
 export const errorCodes = {
   MR_CONFIGURATION: {
     cause: 'A configuration key, option or flag has a value that is not allowed.',
-    remedy: 'Correct the named key; the message says what is allowed.',
+    remedy: 'Correct what is named; the message says what is allowed.',
     severity: 'fatal',
   },
   MR_JOB_DEFINITION: {
     cause: 'The job can not be built: its file, its default export, or an operator is declared wrongly.',
-    remedy: 'Correct the named operator at the named place.',
+    remedy: 'Correct the job file at the named place.',
     severity: 'fatal',
   },
   MR_GRAPH_MISMATCH: {
@@ -95,7 +95,7 @@ export const errorCodes = {
   },
   MR_CHECKPOINT_NOT_FOUND: {
     cause: 'The checkpoint to start from does not exist.',
-    remedy: 'Name an existing checkpoint folder, or --from latest.',
+    remedy: 'Name one that is there, or start --from latest.',
     severity: 'fatal',
   },
   MR_STORAGE: {
@@ -152,6 +152,11 @@ export const errorCodes = {
     cause: 'A test waited in vain, or asked the test cluster for what can not be done now.',
     remedy: 'See the named state of the job.',
     severity: 'fatal',
+  },
+  MR_PROCESS_LOST: {
+    cause: 'The working process of a run ended: native code crashed, the kernel needed memory, or someone killed it (R30).',
+    remedy: 'See the named signal or exit code; a job with checkpoints goes on by --from latest.',
+    severity: 'retryable',
   },
   MR_INTERNAL: {
     cause: 'An invariant of Millrace does not hold.',

@@ -8,6 +8,8 @@ export type Configuration = Readonly<Record<string, OptionValue>>
 export interface ConfigurationLayer {
   /** Such as `millrace.yaml` or `-D`. */
   readonly origin: string
+  /** What a person wrote for a key, where it is not the key itself: `-p`, or the name of a variable. */
+  readonly nameOf?: (key: string) => string
   readonly entries: readonly (readonly [key: string, value: string])[]
 }
 
@@ -18,19 +20,19 @@ export interface ConfigurationLayer {
 export function resolveConfiguration(layers: readonly ConfigurationLayer[]): Configuration {
   const resolved: Record<string, OptionValue> = {}
   for (const layer of layers.toReversed()) {
-    for (const [key, value] of layer.entries) resolved[key] = parseEntry(layer.origin, key, value)
+    for (const [key, value] of layer.entries) resolved[key] = parseEntry(layer, key, value)
   }
   return resolved
 }
 
-function parseEntry(origin: string, key: string, value: string): OptionValue {
+function parseEntry({ origin, nameOf }: ConfigurationLayer, key: string, value: string): OptionValue {
   const option = optionOfKey.get(key)
   if (option === undefined) {
     const near = nearestKey(key)
     const hint = near === undefined ? 'see docs/configuration.md for all keys' : `did you mean ${near}?`
     throw new MillraceError('MR_CONFIGURATION', `${origin}: there is no key ${key}; ${hint}`)
   }
-  return option.parse(value, `${origin}: ${key}`)
+  return option.parse(value, nameOf === undefined ? `${origin}: ${key}` : nameOf(key))
 }
 
 /** The layer of `MILLRACE_…` variables: the key in capitals with `_` for `.` and `-`. Unknown ones are refused: a typing error must not be silent. */
@@ -48,7 +50,7 @@ export function environmentLayer(environment: Readonly<Record<string, string | u
     }
     entries.push([key, value])
   }
-  return { origin: 'environment', entries }
+  return { origin: 'environment', nameOf: variableOfKey, entries }
 }
 
 /** Variables with the prefix that are no configuration keys. */
@@ -67,11 +69,12 @@ export function flattenDocument(document: unknown, origin: string): Configuratio
       for (const [name, inner] of Object.entries(value)) visit(inner, [...path, name])
       return
     }
-    if (path.length === 0 || typeof value === 'object') {
-      const place = path.length === 0 ? 'the document' : path.join('.')
-      throw new MillraceError('MR_CONFIGURATION', `${origin}: ${place} must be keys with plain values`)
+    const name = path.join('.')
+    if (name === '') throw new MillraceError('MR_CONFIGURATION', `${origin}: it must hold keys with values`)
+    if (typeof value === 'object') {
+      throw new MillraceError('MR_CONFIGURATION', `${origin}: ${name}: a list is not allowed; it takes one value`)
     }
-    entries.push([path.join('.'), String(value)])
+    entries.push([name, String(value)])
   }
   visit(document, [])
   return { origin, entries }

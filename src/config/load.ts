@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { MillraceError, messageOf } from '../common/errors.ts'
@@ -10,16 +11,35 @@ import {
   resolveConfiguration,
 } from './configuration.ts'
 
+/** The flags that set keys, as they were written. */
+export interface ConfigurationFlags {
+  /** `-p` */
+  readonly parallelism?: string
+  /** `-D key=value` */
+  readonly define: readonly string[]
+}
+
 /**
- * The configuration of a command: flags (`-D key=value`) over `MILLRACE_…` variables over `millrace.yaml` in the folder.
+ * The configuration of a command: flags over `MILLRACE_…` variables over `millrace.yaml` in the folder. Operators that
+ * set no parallelism get as many subtasks as there are cores.
  * @throws MillraceError MR_CONFIGURATION
  */
-export function loadConfiguration(folder: string, flags: readonly string[]): Configuration {
+export function loadConfiguration(folder: string, flags: ConfigurationFlags): Configuration {
   return resolveConfiguration([
-    flagLayer(flags),
+    parallelismLayer(flags.parallelism),
+    flagLayer(flags.define),
     environmentLayer(process.env),
     fileLayer(join(folder, 'millrace.yaml')),
+    { origin: 'defaults', entries: [['parallelism.default', String(availableParallelism())]] },
   ])
+}
+
+function parallelismLayer(parallelism: string | undefined): ConfigurationLayer {
+  return {
+    origin: '-p',
+    nameOf: () => '-p',
+    entries: parallelism === undefined ? [] : [['parallelism.default', parallelism]],
+  }
 }
 
 function flagLayer(flags: readonly string[]): ConfigurationLayer {
@@ -43,7 +63,9 @@ function fileLayer(file: string): ConfigurationLayer {
   try {
     document = parse(content)
   } catch (error) {
-    throw new MillraceError('MR_CONFIGURATION', `${file} is no YAML: ${messageOf(error)}`, { cause: error })
+    // What follows the first line is the text around the place.
+    const [reason = ''] = messageOf(error).split('\n')
+    throw new MillraceError('MR_CONFIGURATION', `${file} is no YAML: ${reason.replace(/:$/, '')}`, { cause: error })
   }
   return flattenDocument(document, 'millrace.yaml')
 }

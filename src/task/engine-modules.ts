@@ -10,6 +10,9 @@ const entryPoints: ReadonlyMap<string, string> = new Map([
   ['millrace/testing', '../testing/index'],
 ])
 
+/** What a job may import of the engine. */
+export const engineEntryPoints: readonly string[] = [...entryPoints.keys()]
+
 let registered = false
 
 /**

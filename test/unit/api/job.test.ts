@@ -26,7 +26,7 @@ describe('a job definition', () => {
 
   test('has a name that can be a folder', () => {
     for (const name of ['', '.', '..', 'a/b', 'a\\b', 'a\nb', ' a', 'a.', 'x'.repeat(201)]) {
-      expect(errorOf(() => job(name, () => {})).message, name).toContain('can not be a file name')
+      expect(errorOf(() => job(name, () => {})).message, name).toContain('is not allowed')
     }
     expect(job('Views per campaign, 2', () => {}).name).toBe('Views per campaign, 2')
   })

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,8 +19,7 @@ function write(name: string, text: string): string {
   return path
 }
 
-const bundled = async (path: string) =>
-  readFileSync(fileURLToPath((await bundleJob(path, join(folder, 'bundles'))).url), 'utf8')
+const bundled = async (path: string) => readFileSync(fileURLToPath((await bundleJob(path, folder)).url), 'utf8')
 
 test('everything is in the bundle but millrace and the modules of Node', async () => {
   write('lib/rates.ts', 'export enum Currency { Euro = 7 }')
@@ -45,11 +44,10 @@ test('everything is in the bundle but millrace and the modules of Node', async (
 
 test('the same job gives the same bundle, another one another', async () => {
   const one = write('job.ts', "import { job } from 'millrace'\nexport default job('one', () => {})")
-  const bundles = join(folder, 'bundles')
-  const first = await bundleJob(one, bundles)
-  expect(await bundleJob(one, bundles)).toEqual(first)
+  const first = await bundleJob(one, folder)
+  expect(await bundleJob(one, folder)).toMatchObject({ url: first.url, sha256: first.sha256 })
   write('job.ts', "import { job } from 'millrace'\nexport default job('two', () => {})")
-  expect((await bundleJob(one, bundles)).sha256).not.toBe(first.sha256)
+  expect((await bundleJob(one, folder)).sha256).not.toBe(first.sha256)
 })
 
 test('a missing job file, a syntax error and a missing import are named with their place', async () => {
@@ -75,4 +73,33 @@ test('a job written with another version of millrace is refused with both versio
   )
   const job = write('job.ts', "import { job } from 'millrace'\nexport default job('old', () => {})")
   await expect(bundleJob(job, folder)).rejects.toThrow(/has millrace 99\.0\.0 .* this command is millrace \d/)
+})
+
+test('an entry point that millrace does not have is refused with those that it has', async () => {
+  const job = write('job.ts', "import { x } from 'millrace/sql'\nexport default x")
+  await expect(bundleJob(job, folder)).rejects.toThrow(/job\.ts:1:\d+: there is no millrace\/sql; there are millrace, /)
+})
+
+test('bundles are removed: by their command at its end, by the next one where it was killed', async () => {
+  const job = write('job.ts', "import { job } from 'millrace'\nexport default job('one', () => {})")
+  const bundles = join(folder, '.millrace', 'bundles')
+  const first = await bundleJob(job, folder)
+  const alive = `a-${process.ppid}.mjs`
+  writeFileSync(join(bundles, alive), '')
+  writeFileSync(join(bundles, 'a-4194304.mjs'), '') // above the highest process id of Linux
+  const second = await bundleJob(job, folder)
+  expect(readdirSync(bundles)).not.toContain('a-4194304.mjs')
+  first.remove()
+  second.remove()
+  expect(readdirSync(bundles)).toEqual([alive])
+})
+
+test('a folder is no job file, and a bundle that can not be written is told with its path', async () => {
+  await expect(bundleJob(folder, folder)).rejects.toThrow(/is a folder: name the job's file/)
+  const job = write('job.ts', "import { job } from 'millrace'\nexport default job('one', () => {})")
+  write('.millrace', '')
+  await expect(bundleJob(job, folder)).rejects.toMatchObject({
+    code: 'MR_STORAGE',
+    message: expect.stringContaining(join(folder, '.millrace', 'bundles')),
+  })
 })

@@ -9,7 +9,13 @@ function handle(message, script) {
       return rest
     }
     const restartStrategy = { type: 'fixed-delay', attempts: 3, delayMs: 1 }
-    process.send({ type: 'started', identity: { jobId: 'a' }, jobName: 'scripted', restartStrategy, notes: [] })
+    process.send({
+      type: 'started',
+      identity: { jobId: 'a', runFolder: 'run-1' },
+      jobName: 'scripted',
+      restartStrategy,
+      notes: [],
+    })
     if (first === 'crash') process.exit(7)
     return script
   }

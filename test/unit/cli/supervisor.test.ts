@@ -11,7 +11,13 @@ interface Scripted {
 }
 
 function scripted({ script, drain = false, clock = systemClock, observer }: Scripted): Supervisor {
-  const silent = { started: () => {}, progress: () => {}, processLost: () => {}, stopping: () => {} }
+  const silent = {
+    started: () => {},
+    progress: () => {},
+    processLost: () => {},
+    stopping: () => {},
+    startsSlowly: () => {},
+  }
   return new Supervisor({
     request: {
       jobFile: script,
@@ -57,7 +63,7 @@ test('a working process that is lost before its last checkpoint is told, not hid
     script: 'crash-on-suspend',
     observer: { started: () => supervisor.stop() },
   })
-  expect(await supervisor.run()).toMatchObject({ state: 'SUSPENDED', error: { code: 'MR_SLOT_LOST' } })
+  expect(await supervisor.run()).toMatchObject({ state: 'SUSPENDED', error: { code: 'MR_PROCESS_LOST' } })
 })
 
 test('a drain goes on in the working process that follows one that was lost', async () => {
