@@ -32,7 +32,8 @@ async function importDefinition({ jobFile, bundleUrl }: JobToEvaluate): Promise<
   } catch (error) {
     if (isMillraceError(error)) throw error
     const place = error instanceof Error ? userPlace(error.stack) : undefined
-    const where = place === undefined ? '' : ` at ${place}`
+    // A job's imports that do not fit are thrown by Node, below the libraries of the command line.
+    const where = place === undefined || place.includes('/node_modules/') ? '' : ` at ${place}`
     throw new MillraceError('MR_JOB_DEFINITION', `${jobFile} threw while it was loaded${where}: ${messageOf(error)}`, {
       cause: error,
     })

@@ -5,9 +5,9 @@ import { type LogLevel, logLevel } from './log-level.ts'
  * The engine's log lines. Whoever sets MILLRACE_LOG_LEVEL gets them as JSON on standard error; anyone else gets the
  * warnings as text. Failures of the job come through the observer of the run in any case.
  */
-export async function processLogger(): Promise<Logger> {
+export async function processLogger(tellPerson: (text: string) => void): Promise<Logger> {
   const level = logLevel()
-  return level === undefined ? warningsAsText(process.stderr) : await jsonLines(level)
+  return level === undefined ? warningsAsText(tellPerson) : await jsonLines(level)
 }
 
 /** pino takes a while to load, and most runs need none of it. */
@@ -17,12 +17,12 @@ async function jsonLines(level: LogLevel): Promise<Logger> {
   return logger
 }
 
-export function warningsAsText(stream: { write(text: string): unknown }): Logger {
+function warningsAsText(tellPerson: (text: string) => void): Logger {
   const nothing = (): void => {}
   const logger: Logger = {
     debug: nothing,
     info: nothing,
-    warn: (_fields, text) => void stream.write(`millrace: warning: ${text}\n`),
+    warn: (_fields, text) => tellPerson(text),
     error: nothing,
     child: () => logger,
   }

@@ -49,6 +49,8 @@ export type FromWorkingProcess =
   | { readonly type: 'refused'; readonly error: ErrorData }
   /** An error that nobody caught: the process ends, and may be started again. */
   | { readonly type: 'crashed'; readonly error: ErrorData }
+  /** What a person should know while the job goes on, such as a failure that a restart answers. */
+  | { readonly type: 'warning'; readonly text: string }
   /** Whoever read the job's output is gone: `millrace run … | head`. */
   | { readonly type: 'outputClosed' }
 
@@ -67,6 +69,4 @@ export interface RunProgress {
   readonly lastCheckpoint: { readonly id: number; readonly durationMs: number; readonly bytes: number } | undefined
   readonly restarts: number
   readonly lateRecordsDropped: number
-  /** Text of the last failure that a restart answered. */
-  readonly lastFailure: string | undefined
 }

@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os'
 import type { JobClient } from '../actors/job-client.ts'
 import { type LocalCluster, startLocalCluster } from '../actors/local-cluster.ts'
+import type { ErrorData } from '../common/errors.ts'
 import { jobId } from '../common/ids.ts'
 import { systemPorts } from '../common/system-ports.ts'
 import type { Configuration } from '../config/configuration.ts'
-import type { JobStatus } from '../coordinator/job-master/job-status.ts'
+import type { JobState, JobStatus } from '../coordinator/job-master/job-status.ts'
 import { requiredSlots } from '../graph/execution-graph.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
 import type { SlotMemory } from '../task/slot-protocol.ts'
@@ -13,7 +14,7 @@ import { enumeratorOf } from './connectors.ts'
 import { evaluateJob } from './evaluate-job.ts'
 import { warningsOf } from './plan-warnings.ts'
 import { processLogger } from './process-logger.ts'
-import type { FromWorkingProcess, RunIdentity, RunProgress, RunRequest } from './process-protocol.ts'
+import type { FinalState, FromWorkingProcess, RunIdentity, RunProgress, RunRequest } from './process-protocol.ts'
 import { openRunStorage, type RunStorage } from './run-storage.ts'
 
 /** A run that goes on in this process. */
@@ -40,13 +41,15 @@ export async function runJob(
   const { plan } = await evaluateJob(request)
   const storage = await openRunStorage(request, plan, goesOn)
   const slots = numberOfSlots(request.configuration, plan)
+  let client: JobClient | undefined
   const cluster = startLocalCluster({
     ports: systemPorts,
     slotHost: new WorkerSlotHost(),
     numberOfTaskSlots: slots,
     slotMemory: slotMemory(request.configuration, slots),
     enumeratorOf,
-    logger: await processLogger(),
+    logger: await processLogger((text) => void report({ type: 'warning', text })),
+    killProcess: (error) => void endProcess(error, client, report),
   })
   await report({
     type: 'started',
@@ -55,7 +58,7 @@ export async function runJob(
     restartStrategy: plan.configuration.restartStrategy,
     notes: [...storage.notes, ...warningsOf(plan)],
   })
-  const client = await cluster.submit({
+  client = await cluster.submit({
     jobId: jobId(storage.identity.jobId),
     plan,
     job: { bundleUrl: request.bundleUrl, arguments: request.arguments, configuration: request.configuration },
@@ -63,10 +66,23 @@ export async function runJob(
     blobStore: storage.blobStore,
     restore: storage.restore,
   })
+  const submitted = client
   return {
-    stop: (how) => stop(client, how, plan),
-    ended: follow(client, report, { cluster, storage }),
+    stop: (how) => stop(submitted, how, plan),
+    ended: follow(submitted, report, { cluster, storage }),
   }
+}
+
+/** States in which only the ends of threads are waited for. */
+const outcomes: Partial<Record<JobState, FinalState>> = { FAILING: 'FAILED', CANCELLING: 'CANCELED' }
+
+/** R32: a thread that does not end. The supervisor is told what is known before the process goes: how the job ends, or why it is lost. */
+async function endProcess(error: ErrorData, client: JobClient | undefined, report: Report): Promise<void> {
+  const status = client?.status()
+  const state = status === undefined ? undefined : outcomes[status.state]
+  if (status === undefined || state === undefined) await report({ type: 'crashed', error })
+  else await report({ type: 'ended', state, error: status.error, progress: progressOf(status) })
+  process.kill(process.pid, 'SIGKILL')
 }
 
 /** Ctrl-C. Without checkpoints there is nothing to stop after. */
@@ -106,7 +122,7 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 }
 
 function progressOf(status: JobStatus): RunProgress {
-  const { metrics, checkpoints, lastFailure } = status
+  const { metrics, checkpoints } = status
   const { last } = checkpoints
   return {
     state: status.state,
@@ -119,7 +135,6 @@ function progressOf(status: JobStatus): RunProgress {
       last === undefined ? undefined : { id: last.id, durationMs: last.durationMs, bytes: last.writtenBytes },
     restarts: status.restarts,
     lateRecordsDropped: metrics.lateRecordsDropped,
-    lastFailure: lastFailure === undefined ? undefined : `${lastFailure.code}: ${lastFailure.message}`,
   }
 }
 

@@ -10,7 +10,6 @@ export const noProgress: RunProgress = {
   lastCheckpoint: undefined,
   restarts: 0,
   lateRecordsDropped: 0,
-  lastFailure: undefined,
 }
 
 /** Counts of earlier working processes and of the present one together; what is no count comes from the present one. */
@@ -23,6 +22,5 @@ export function addProgress(before: RunProgress, now: RunProgress): RunProgress 
     restarts: before.restarts + now.restarts,
     lateRecordsDropped: before.lateRecordsDropped + now.lateRecordsDropped,
     lastCheckpoint: now.lastCheckpoint ?? before.lastCheckpoint,
-    lastFailure: now.lastFailure ?? before.lastFailure,
   }
 }

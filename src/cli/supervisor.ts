@@ -20,7 +20,7 @@ export type RunOutcome =
   | { readonly type: 'refused'; readonly error: ErrorData }
 
 /** `outputClosed`: nobody reads the job's output any more. */
-export type Stopping = 'suspend' | 'drain' | 'kill' | 'outputClosed'
+export type Stopping = 'suspend' | 'cancel' | 'drain' | 'kill' | 'outputClosed'
 
 /** What a person sees while a run goes on. */
 export interface RunObserver {
@@ -28,6 +28,7 @@ export interface RunObserver {
   progress(jobName: string, totals: RunProgress): void
   processLost(reason: string, restartInMs: number): void
   stopping(how: Stopping): void
+  warning(text: string): void
   /** The job's own code is still being loaded, which should take no time. */
   startsSlowly(seconds: number): void
 }
@@ -104,7 +105,9 @@ export class Supervisor {
       // Nothing has happened since the last checkpoint, if there is one.
       this.#kill(this.#process, this.#atRest, 'kill')
     } else {
-      this.#options.observer.stopping(this.#stopWay)
+      this.#options.observer.stopping(
+        this.#stopWay === 'suspend' && this.#atRest === 'CANCELED' ? 'cancel' : this.#stopWay,
+      )
       this.#process.send({ type: this.#stopWay })
     }
   }
@@ -195,6 +198,9 @@ export class Supervisor {
         return true
       case 'refused':
         return this.#refused(message.error)
+      case 'warning':
+        this.#options.observer.warning(message.text)
+        return false
       case 'crashed':
         this.#lastWords = message.error
         return false

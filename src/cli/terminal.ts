@@ -15,7 +15,6 @@ export class TerminalObserver implements RunObserver {
   #lineShown = false
   #last: { readonly atMs: number; readonly recordsIn: number } | undefined
   #rate = 0
-  #lastFailure: string | undefined
 
   constructor(stream: TextStream, now: () => number) {
     this.#stream = stream
@@ -28,10 +27,6 @@ export class TerminalObserver implements RunObserver {
   }
 
   progress(jobName: string, totals: RunProgress): void {
-    if (totals.lastFailure !== undefined && totals.lastFailure !== this.#lastFailure) {
-      this.#lastFailure = totals.lastFailure
-      this.line(`millrace: restarting after a failure: ${totals.lastFailure}`)
-    }
     this.#measure(totals.recordsIn)
     if (this.#stream.isTTY !== true) return
     const width = Math.max(20, (this.#stream.columns ?? 100) - 1)
@@ -45,12 +40,17 @@ export class TerminalObserver implements RunObserver {
     )
   }
 
+  warning(text: string): void {
+    this.line(`millrace: warning: ${text}`)
+  }
+
   startsSlowly(seconds: number): void {
     this.line(`millrace: the job is still being loaded after ${seconds} s; Ctrl-C ends it`)
   }
 
   stopping(how: Stopping): void {
     const text = {
+      cancel: 'cancelling; press Ctrl-C again to end at once',
       suspend: 'stopping after a last checkpoint; press Ctrl-C again to end at once',
       drain: 'draining: the sources end, all windows fire; press Ctrl-C again to end at once',
       kill: 'ending at once',

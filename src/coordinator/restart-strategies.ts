@@ -31,7 +31,11 @@ export function decideRestart(strategy: RestartStrategy, before: RestartState, m
       return { type: 'giveUp', reason: 'restart-strategy.type is none', state }
     case 'fixed-delay':
       if (state.failures <= strategy.attempts) return { type: 'restart', delayMs: strategy.delayMs, state }
-      return { type: 'giveUp', reason: `restart-strategy fixed-delay allows ${strategy.attempts} restarts`, state }
+      return {
+        type: 'giveUp',
+        reason: `restart-strategy fixed-delay allows ${strategy.attempts} ${strategy.attempts === 1 ? 'restart' : 'restarts'}`,
+        state,
+      }
     case 'failure-rate':
       return failureRate(strategy, state, moment)
     case 'exponential-delay':

@@ -194,7 +194,7 @@ export class SourceInput implements TaskInput {
     if (place === undefined) return wrapped
     return new MillraceError(
       wrapped.code,
-      `${wrapped.message}; the record is at ${place} of source "${this.#operatorName}"`,
+      `${wrapped.message.replace(/\.$/, '')}; the record is at ${place} of source "${this.#operatorName}"`,
       {
         cause: isMillraceError(error) ? (error.cause ?? error) : error,
         ...(wrapped.operator === undefined ? {} : { operator: wrapped.operator }),

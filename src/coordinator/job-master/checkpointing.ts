@@ -90,7 +90,9 @@ function aborted(
   state: JobMasterState,
   { checkpointId, reason }: Extract<CheckpointEffect, { readonly type: 'announceAborted' }>,
 ): JobDecision {
-  const effects: JobMasterEffect[] = [{ type: 'log', level: 'warn', text: `checkpoint failed: ${reason.message}` }]
+  // A failure that takes the checkpoint with it is told as such.
+  const level = reason === state.lastFailure ? 'info' : 'warn'
+  const effects: JobMasterEffect[] = [{ type: 'log', level, text: `checkpoint failed: ${reason.message}` }]
   if (checkpointId !== undefined) {
     const message = { type: 'checkpointAborted', checkpointId } as const
     effects.push({ type: 'toSlots', slots: slotsInUse(state), message })

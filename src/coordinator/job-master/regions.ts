@@ -59,7 +59,11 @@ function restartRegion(state: JobMasterState, region: number, error: ErrorData, 
   return {
     state: cancelled.state,
     effects: [
-      { type: 'log', level: 'warn', text: `region ${region} failed and restarts in ${delayMs} ms: ${error.message}` },
+      {
+        type: 'log',
+        level: 'warn',
+        text: `${state.regions.length === 1 ? 'the job' : `region ${region} of the job`} failed and restarts in ${Math.round(delayMs)} ms: ${error.code}: ${error.message}`,
+      },
       ...cancelled.effects,
       { type: 'setTimer', timer: { type: 'restartRegion', region, number }, delayMs },
     ],

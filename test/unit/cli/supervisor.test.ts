@@ -17,6 +17,7 @@ function scripted({ script, drain = false, clock = systemClock, observer }: Scri
     processLost: () => {},
     stopping: () => {},
     startsSlowly: () => {},
+    warning: () => {},
   }
   return new Supervisor({
     request: {
