@@ -23,11 +23,8 @@ interface Waiter {
 
 /** Turns of the event loop in a row in which no slot has anything to do. What runs by promises alone is done within one. */
 const quietTurns = 2
-/**
- * Each time that so much virtual time has passed without any slot having anything to do, a real millisecond is waited:
- * something real may be under way that the cluster does not see, such as a file being written.
- */
-const virtualMsForOneMs = 5000
+/** Work of sinks that takes longer, in real time, is waited for no more: a test may want to see what then times out. */
+const longestWorkMs = 1000
 
 const limitMs = { automatic: 3_600_000, manual: Number.POSITIVE_INFINITY, system: 30_000 } as const
 /** However time passes: a test that waits longer is stuck. */
@@ -41,7 +38,8 @@ export class ClusterTime {
   readonly #waiters = new Set<Waiter>()
   #slotTurns = 0
   #quiet = 0
-  #quietSinceMs = 0
+  /** Promises of sinks that are on their way, by the real time of their beginning. */
+  readonly #working = new Map<Promise<unknown>, number>()
   #driving = false
   /** Calls of `advance` in work: they move the clock, nobody else. */
   #advancing = 0
@@ -59,12 +57,18 @@ export class ClusterTime {
     return turn()
   }
 
+  /** What a sink does outside of the slots' loops, such as writing a file: time stands still meanwhile. */
+  track<T>(work: Promise<T>): Promise<T> {
+    const done = (): void => void this.#working.delete(work)
+    this.#working.set(work, systemClock.monotonicMs())
+    work.then(done, done)
+    return work
+  }
+
   /** Until nothing is left to do at this moment. */
   async settled(): Promise<void> {
     for (let quiet = 0; quiet < quietTurns; ) {
-      const before = this.#slotTurns
-      await turn()
-      quiet = this.#slotTurns === before ? quiet + 1 : 0
+      quiet = (await this.#quietTurn()) ? quiet + 1 : 0
     }
   }
 
@@ -122,28 +126,28 @@ export class ClusterTime {
   }
 
   async #step(): Promise<void> {
-    const before = this.#slotTurns
-    await turn()
-    if (this.#slotTurns !== before) {
-      this.#quiet = 0
-      this.#quietSinceMs = this.clock.monotonicMs()
-      return
-    }
-    this.#quiet++
+    this.#quiet = (await this.#quietTurn()) ? this.#quiet + 1 : 0
     if (this.#quiet < quietTurns) return
     this.#quiet = 0
     await this.#jump()
+  }
+
+  /** One turn of the event loop; true: nobody had anything to do. */
+  async #quietTurn(): Promise<boolean> {
+    const before = this.#slotTurns
+    await turn()
+    if (this.#slotTurns !== before) return false
+    const oldest = systemClock.monotonicMs() - longestWorkMs
+    for (const since of this.#working.values()) if (since > oldest) return false
+    return true
   }
 
   async #jump(): Promise<void> {
     const clock = this.#virtual
     const nextMs = clock?.nextDueMs ?? Number.POSITIVE_INFINITY
     const moves = clock !== undefined && this.mode === 'automatic' && nextMs !== Number.POSITIVE_INFINITY
-    if (!moves || clock.monotonicMs() - this.#quietSinceMs > virtualMsForOneMs) {
-      this.#quietSinceMs = this.clock.monotonicMs()
-      await realMillisecond()
-    }
-    if (moves && this.#advancing === 0) clock.advanceTo(nextMs)
+    if (!moves) await realMillisecond()
+    else if (this.#advancing === 0) clock.advanceTo(nextMs)
   }
 
   #isTooLong({ deadlineMs, realDeadlineMs }: Waiter): boolean {

@@ -16,6 +16,7 @@ import { ClusterProcess } from './cluster-process.ts'
 import { ClusterTime, type TestTime } from './cluster-time.ts'
 import { type CollectingSink, collectingSink } from './collecting-sink.ts'
 import { enumeratorOfTest } from './connectors.ts'
+import { withObservedSinks } from './observed-sinks.ts'
 import { type ReplacedConnectors, sinkNamesOf, withReplacedConnectors } from './replaced-connectors.ts'
 import { type ScriptProgress, scriptProgressOf } from './script-progress.ts'
 import { TestJob } from './test-job.ts'
@@ -135,7 +136,7 @@ export class TestCluster {
     const definition = isJob(what) ? what : job('tested', what)
     const { args = [], configuration = {}, from } = options
     const build = (values: JobSettings): StreamGraph =>
-      withReplacedConnectors(buildJob(definition, args, values), options)
+      withObservedSinks(withReplacedConnectors(buildJob(definition, args, values), options), this.#time)
     const plan = planOf(createJobGraph(build(configuration)))
     const process = this.#process
     const run = await this.#runOf(from)
@@ -178,7 +179,15 @@ export class TestCluster {
 
   /** Cancels what runs and ends all slots. */
   async close(): Promise<void> {
-    await this.#process.cluster.close()
+    let closed = false
+    const closing = this.#process.cluster.close().finally(() => {
+      closed = true
+    })
+    await this.#time.until(
+      () => closed,
+      () => 'the end of all slots',
+    )
+    await closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -6,10 +6,12 @@ import { jobShapes } from './support/random-shape.ts'
 import { expectedOf } from './support/reference.ts'
 
 /** `MILLRACE_RANDOM_JOBS=5000 npx vitest run …`: a long run by hand; `MILLRACE_SEED` and `MILLRACE_PATH` repeat one. */
-const { MILLRACE_RANDOM_JOBS, MILLRACE_SEED, MILLRACE_PATH } = process.env
+const { MILLRACE_END_ON_FAILURE, MILLRACE_RANDOM_JOBS, MILLRACE_SEED, MILLRACE_PATH } = process.env
 const byHand = MILLRACE_RANDOM_JOBS !== undefined
 
 const parameters: fc.Parameters<unknown> = {
+  timeout: 40_000,
+  endOnFailure: MILLRACE_END_ON_FAILURE !== undefined,
   numRuns: Number(MILLRACE_RANDOM_JOBS ?? 200),
   ...(byHand ? {} : { interruptAfterTimeLimit: 12_000 }),
   ...(MILLRACE_SEED === undefined ? {} : { seed: Number(MILLRACE_SEED) }),

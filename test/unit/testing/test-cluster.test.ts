@@ -1,3 +1,6 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   count,
   job,
@@ -6,6 +9,7 @@ import {
   TumblingEventTimeWindows,
   WatermarkStrategy,
 } from 'millrace'
+import { FileSink } from 'millrace/filesystem'
 import {
   collectingSink,
   END,
@@ -210,6 +214,28 @@ test('long waits take no time: windows, restarts and intervals of hours', async 
   ])
   expect(started.now).toBeGreaterThanOrEqual(30 * 60_000)
   expect(systemClock.monotonicMs() - startedMs).toBeLessThan(3000)
+})
+
+test('virtual time does not run past a sink that does something real', async () => {
+  const parent = await mkdtemp(join(tmpdir(), 'millrace-'))
+  onTestFinished(() => rm(parent, { recursive: true }))
+  const folder = join(parent, 'out')
+  const source = scriptedSource([numbers(0, 50)], { recordsAtOnce: 10, interval: '20ms' })
+  const result = await cluster().run((env) => {
+    env.enableCheckpointing('20ms', { timeout: '5ms' })
+    env.fromSource(source, noWatermarks, 'numbers').sinkTo(FileSink.of({ folder }))
+  })
+  expect(result).toMatchObject({ state: 'FINISHED', restarts: 0 })
+  const files = (await readdir(folder)).filter((name) => !name.startsWith('.'))
+  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))
+  expect(
+    texts
+      .join('')
+      .trim()
+      .split('\n')
+      .map(Number)
+      .toSorted((a, b) => a - b),
+  ).toEqual(numbers(0, 50))
 })
 
 test('what never comes is an error that says how the job stands', async () => {

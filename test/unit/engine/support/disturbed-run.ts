@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { startTestCluster, type TestCluster, type TestJob } from 'millrace/testing'
+import { startTestCluster, type TestCluster, type TestClusterOptions, type TestJob } from 'millrace/testing'
 import { turn } from '../../../../src/task/turn.ts'
 import type { Item } from './item.ts'
 import type { JobShape } from './job-shape.ts'
@@ -51,7 +51,7 @@ const disturbance: fc.Arbitrary<Disturbance> = fc.oneof(
 )
 
 export const disturbances: fc.Arbitrary<readonly Disturbed[]> = fc.array(
-  fc.record({ afterMs: fc.nat(12), turns: fc.nat(8), disturbance }),
+  fc.record({ afterMs: fc.oneof(fc.constant(0), fc.nat(250)), turns: fc.oneof(fc.nat(6), fc.nat(40)), disturbance }),
   { maxLength: 10, size: 'max' },
 )
 
@@ -64,9 +64,13 @@ export interface Outcome {
 }
 
 /** Runs the job to its end, through all that is to happen to it. */
-export async function runDisturbed(shape: JobShape, list: readonly Disturbed[]): Promise<Outcome> {
+export async function runDisturbed(
+  shape: JobShape,
+  list: readonly Disturbed[],
+  options: TestClusterOptions = {},
+): Promise<Outcome> {
   const job = new RandomJob(shape)
-  await using cluster = startTestCluster({ batchesPerTurn: shape.batchesPerTurn })
+  await using cluster = startTestCluster({ batchesPerTurn: shape.batchesPerTurn, ...options })
   const run = new DisturbedRun(cluster, job)
   await run.start()
   for (const disturbed of list) if (!run.ended) await run.disturb(disturbed)

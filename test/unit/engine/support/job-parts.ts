@@ -11,6 +11,7 @@ import { type CollectingSink, collectingSink, scriptedSource } from 'millrace/te
 import { collected, filtered, flatMapped, numbers, ofItems, windowFunction } from './functions.ts'
 import { type Input, type Item, inputType, itemOf, itemType, joined, type KeyKind, numberOf, short } from './item.ts'
 import type { Computation, JobShape, Placement, SourceShape } from './job-shape.ts'
+import { slowSink } from './slow-sink.ts'
 
 /** Makes operators throw, once each. Outlives slots and runs. */
 export class Throws {
@@ -53,9 +54,11 @@ export class JobParts {
   readonly declared: boolean
   /** Number of the start, from 0: parallelism differs from one to the next. */
   readonly #run: number
+  readonly #sinkTurns: number
 
   constructor(shape: JobShape, run: number, outlasting: Pick<JobParts, 'sinks' | 'throws'>) {
     this.declared = shape.declared
+    this.#sinkTurns = shape.sinkTurns
     this.#run = run
     this.sinks = outlasting.sinks
     this.throws = outlasting.throws
@@ -145,7 +148,8 @@ export class JobParts {
   }
 
   sink(stream: DataStream<Item>, place: Placement, name = place.name): void {
-    const sink = stream.sinkTo(this.sinks.get(name) as CollectingSink<Item>, name).uid(name)
+    const collecting = this.sinks.get(name) as CollectingSink<Item>
+    const sink = stream.sinkTo(slowSink(collecting, this.#sinkTurns), name).uid(name)
     const parallelism = this.#parallelismOf(place)
     if (parallelism !== undefined) sink.setParallelism(parallelism)
     if (place.chaining === 'never') sink.disableChaining()

@@ -93,6 +93,8 @@ export interface JobShape {
   readonly autoWatermarkIntervalMs: number
   readonly restartDelayMs: number
   readonly batchesPerTurn: number
+  /** Turns of the event loop that preparing and committing take. */
+  readonly sinkTurns: number
   /** An operator throws once, at its n-th call counted over all its subtasks and replays. */
   readonly throws: readonly { readonly operator: string; readonly call: number }[]
 }

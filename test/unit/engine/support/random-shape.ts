@@ -70,7 +70,7 @@ const freeSource: fc.Arbitrary<Stream> = fc.integer({ min: 0, max: 30 }).chain((
       place: placement,
       splits: fc.array(timelySplit(boundMs, 20), { minLength: 1, maxLength: 4 }),
       recordsAtOnce: fc.integer({ min: 1, max: 5 }),
-      interval: fc.constantFrom(0, 1, 1, 2),
+      interval: fc.constantFrom(0, 20, 50),
     })
     .map(({ place, ...source }): Stream => ({ ...place, ...source, boundMs })),
 )
@@ -140,7 +140,7 @@ const orderedSource: fc.Arbitrary<SourceShape> = fc
       }),
       { maxLength: 60, size: 'max' },
     ),
-    interval: fc.constantFrom(0, 1),
+    interval: fc.constantFrom(0, 0, 20),
   })
   .map(({ place, records, interval }) => ({
     ...place,
@@ -189,12 +189,13 @@ const shape: fc.Arbitrary<JobShape> = fc.record({
   declared: fc.boolean(),
   parallelisms: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
   maxParallelism: fc.constantFrom(4, 7, 128),
-  checkpointIntervalMs: fc.integer({ min: 1, max: 30 }),
+  checkpointIntervalMs: fc.integer({ min: 10, max: 300 }),
   tolerableFailedCheckpoints: fc.integer({ min: 0, max: 2 }),
-  bufferTimeoutMs: fc.constantFrom(0, 1, 5),
-  autoWatermarkIntervalMs: fc.constantFrom(0, 1, 5, 200),
-  restartDelayMs: fc.integer({ min: 0, max: 3 }),
-  batchesPerTurn: fc.constantFrom(1, 2, 5, 256),
+  bufferTimeoutMs: fc.constantFrom(0, 5, 50),
+  autoWatermarkIntervalMs: fc.constantFrom(0, 0, 20, 200),
+  restartDelayMs: fc.integer({ min: 0, max: 30 }),
+  batchesPerTurn: fc.constantFrom(1, 1, 2, 5, 256),
+  sinkTurns: fc.constantFrom(0, 0, 1, 3, 10),
   throws: fc.constant([]),
 })
 
