@@ -18,7 +18,10 @@ const chunkReference = z.object({
   checksum: count,
 })
 
-const pieceReference = chunkReference.extend({ keyGroup: count })
+/** In storage an array of numbers: a manifest names up to 16 pieces for each key group. */
+const pieceReference = z
+  .tuple([count, count, count, count, count])
+  .transform(([keyGroup, blob, offset, length, checksum]) => ({ keyGroup, blob, offset, length, checksum }))
 
 const operatorManifest = z.object({
   uid: z.string(),
@@ -70,7 +73,15 @@ export function storedWatermark(watermark: number): OperatorManifest['watermark'
 }
 
 export function encodeManifest(manifest: SubtaskManifest): Buffer {
-  return Buffer.from(JSON.stringify(manifest), 'utf8')
+  const operators = manifest.operators.map((operator) => ({
+    ...operator,
+    keyedStates: operator.keyedStates.map(({ name, pieces }) => ({ name, pieces: pieces.map(storedPiece) })),
+  }))
+  return Buffer.from(JSON.stringify({ ...manifest, operators }), 'utf8')
+}
+
+function storedPiece(piece: PieceReference): z.input<typeof pieceReference> {
+  return [piece.keyGroup, piece.blob, piece.offset, piece.length, piece.checksum]
 }
 
 export function blobReferenceOf(name: string, bytes: Uint8Array): BlobReference {
