@@ -1,4 +1,4 @@
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { RestoreSubmission } from '../actors/local-cluster.ts'
 import { MillraceError } from '../common/errors.ts'
 import { systemClock, systemIds } from '../common/system-ports.ts'
@@ -98,11 +98,24 @@ async function freshStart(request: RunRequest, plan: JobPlan, jobFolder: string)
   if (from === 'latest') {
     const latest = await latestCheckpoint(jobFolder)
     if (latest === undefined) return { restore: undefined, notes: [`no checkpoint in ${jobFolder}: starting fresh`] }
-    return { restore: await restoreOf(latest, false), notes: [`starting from ${describe(latest)}`] }
+    return await startFrom(latest, request, plan)
   }
   const named = await namedCheckpoint(jobFolder, from)
   await refuseDuplicates(request, plan, named)
-  return { restore: await restoreOf(named, false), notes: [`starting from ${describe(named)}`] }
+  return await startFrom(named, request, plan)
+}
+
+/** Whoever gives a path means that checkpoint; `latest` and `chk-<n>` mean this job's. */
+async function startFrom(found: FoundCheckpoint, { from = '' }: RunRequest, { jobName }: JobPlan): Promise<Start> {
+  const restore = await restoreOf(found, false)
+  const { record } = restore
+  if (record.jobName !== jobName && /^(?:latest|chk-\d+)$/.test(from)) {
+    throw new MillraceError(
+      'MR_CONFIGURATION',
+      `--from ${from}: ${describe(found)} in ${dirname(found.store.runFolder)} is of job '${record.jobName}', not of '${jobName}': give each job an execution.checkpointing.dir of its own, or name the checkpoint by its path`,
+    )
+  }
+  return { restore, notes: [`starting from ${describe(found)}`] }
 }
 
 /** R9: what came after an older checkpoint is published already, and would be again. */
