@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { createRequire } from 'node:module'
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type BuildFailure, build, type Message, type Plugin } from 'esbuild'
+import { type BuildFailure, build, type Message, type Plugin, stop } from 'esbuild'
 import { MillraceError, messageOf } from '../common/errors.ts'
 import { engineEntryPoints } from '../task/engine-modules.ts'
 import { engineVersion } from './engine-version.ts'
@@ -89,6 +89,9 @@ async function bundleText(path: string, folder: string): Promise<Uint8Array> {
     if (isBuildFailure(error))
       throw new MillraceError('MR_JOB_DEFINITION', error.errors.map(describe).join('\n'), { cause: error })
     throw error
+  } finally {
+    // The bundler is a process of its own, which would stay for the life of the run.
+    await stop()
   }
 }
 

@@ -10,6 +10,7 @@ export interface CommandResult {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
+  readonly seconds: number
 }
 
 /** A `millrace` command of the build in dist, as a user starts it. */
@@ -18,6 +19,7 @@ export interface RunningCommand {
   readonly result: Promise<CommandResult>
   /** What it has printed on standard error so far. */
   stderr(): string
+  stdout(): string
   /** The working process below the supervisor, once there is one. */
   workingProcess(): number | undefined
 }
@@ -25,6 +27,8 @@ export interface RunningCommand {
 export interface CommandOptions {
   readonly cwd: string
   readonly environment?: Readonly<Record<string, string>>
+  /** A process group of its own, as a shell gives to each command: what Ctrl-C reaches is the group. */
+  readonly ownGroup?: boolean
 }
 
 export function startMillrace(args: readonly string[], options: CommandOptions): RunningCommand {
@@ -32,6 +36,7 @@ export function startMillrace(args: readonly string[], options: CommandOptions):
     cwd: options.cwd,
     env: { ...process.env, NO_COLOR: '1', ...options.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: options.ownGroup === true,
   })
   let stdout = ''
   let stderr = ''
@@ -41,17 +46,20 @@ export function startMillrace(args: readonly string[], options: CommandOptions):
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
+  const startedMs = performance.now()
   const result = new Promise<CommandResult>((settle) => {
-    child.on('exit', (code) => {
-      // A working process that outlives its killed supervisor keeps the pipes open: take what is there.
-      setImmediate(() => settle({ code, stdout, stderr }))
-    })
+    const end = (code: number | null) =>
+      settle({ code, stdout, stderr, seconds: (performance.now() - startedMs) / 1000 })
+    child.on('close', end)
+    // A working process that outlives its killed supervisor keeps the pipes open: take what is there.
+    child.on('exit', (code) => setTimeout(end, 2000, code).unref())
   })
   return {
     child,
     result,
     stderr: () => stderr,
-    workingProcess: () => (child.pid === undefined ? undefined : childrenOf(child.pid)[0]),
+    stdout: () => stdout,
+    workingProcess: () => (child.pid === undefined ? undefined : childrenOf(child.pid).find(isWorkingProcess)),
   }
 }
 
@@ -66,6 +74,15 @@ function childrenOf(pid: number): readonly number[] {
     return text === '' ? [] : text.split(/\s+/).map(Number)
   } catch {
     return [] // the process has just ended
+  }
+}
+
+/** The bundler is a child of the command too, before. */
+function isWorkingProcess(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('working-process')
+  } catch {
+    return false
   }
 }
 
