@@ -37,6 +37,8 @@ export class ClusterTime {
   readonly #virtual: VirtualClock | undefined
   readonly #waiters = new Set<Waiter>()
   #slotTurns = 0
+  #waitingSlots = 0
+  readonly #extraTurns: () => number
   #quiet = 0
   /** Promises of sinks that are on their way, by the real time of their beginning. */
   readonly #working = new Map<Promise<unknown>, number>()
@@ -44,17 +46,22 @@ export class ClusterTime {
   /** Calls of `advance` in work: they move the clock, nobody else. */
   #advancing = 0
 
-  constructor(mode: TestTime, startMs: number) {
+  /** `extraTurns`: that a slot has to wait before its next one. */
+  constructor(mode: TestTime, startMs: number, extraTurns: () => number = () => 0) {
     this.mode = mode
+    this.#extraTurns = extraTurns
     this.#virtual = mode === 'system' ? undefined : new VirtualClock(startMs)
     // A copy: what belongs to one cluster is found by its clock.
     this.clock = this.#virtual ?? { ...systemClock }
   }
 
   /** The turn that a slot asks for when it has more to do. */
-  slotTurn(): Promise<void> {
+  async slotTurn(): Promise<void> {
     this.#slotTurns++
-    return turn()
+    this.#waitingSlots++
+    for (let more = this.#extraTurns(); more > 0; more--) await turn()
+    await turn()
+    this.#waitingSlots--
   }
 
   /** What a sink does outside of the slots' loops, such as writing a file: time stands still meanwhile. */
@@ -92,6 +99,11 @@ export class ClusterTime {
     } finally {
       this.#advancing--
     }
+  }
+
+  /** Moves virtual time at once, whatever is still to be done at this moment. */
+  move(durationMs: number): void {
+    this.#virtual?.advanceTo(this.#virtual.now() + durationMs)
   }
 
   /** Lets the cluster go on until the condition holds. `describe`: how things stand, for the error when it never does. */
@@ -136,7 +148,7 @@ export class ClusterTime {
   async #quietTurn(): Promise<boolean> {
     const before = this.#slotTurns
     await turn()
-    if (this.#slotTurns !== before) return false
+    if (this.#slotTurns !== before || this.#waitingSlots > 0) return false
     const oldest = systemClock.monotonicMs() - longestWorkMs
     for (const since of this.#working.values()) if (since > oldest) return false
     return true

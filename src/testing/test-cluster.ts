@@ -20,7 +20,7 @@ import { withObservedSinks } from './observed-sinks.ts'
 import { type ReplacedConnectors, sinkNamesOf, withReplacedConnectors } from './replaced-connectors.ts'
 import { type ScriptProgress, scriptProgressOf } from './script-progress.ts'
 import { TestJob } from './test-job.ts'
-import { testPorts } from './test-ports.ts'
+import { SeededRandom, testPorts } from './test-ports.ts'
 import { FaultyCheckpointStore, TestStorage } from './test-storage.ts'
 
 export interface TestClusterOptions {
@@ -40,6 +40,8 @@ export interface TestClusterOptions {
   readonly logger?: Logger
   /** A slot gives way to the others after so many batches; few make slots interleave in more ways. Default 256 */
   readonly batchesPerTurn?: number
+  /** `even` (default): slots take turns. `random`: some get fewer turns than others, by the seed. */
+  readonly interleaving?: 'even' | 'random'
 }
 
 export interface StartOptions extends ReplacedConnectors {
@@ -81,7 +83,8 @@ export function startTestCluster(options: TestClusterOptions = {}): TestCluster 
 /** A cluster for tests, by `startTestCluster`. */
 export class TestCluster {
   readonly #options: TestClusterOptions
-  readonly #time: ClusterTime
+  /** @internal */
+  readonly time: ClusterTime
   readonly #ports: Ports
   readonly #scripts: ScriptProgress
   readonly #storages = new Map<string, TestStorage>()
@@ -91,15 +94,19 @@ export class TestCluster {
   /** @internal */
   constructor(options: TestClusterOptions) {
     this.#options = options
-    this.#time = new ClusterTime(options.time ?? 'automatic', options.startTimeMs ?? 0)
-    this.#ports = testPorts(this.#time.clock, options.seed ?? 1)
-    this.#scripts = scriptProgressOf(this.#time.clock)
+    const { time = 'automatic', startTimeMs = 0, seed = 1, interleaving = 'even' } = options
+    const random = new SeededRandom(seed)
+    // Mostly none, now and then many: slots run apart for a while.
+    const extraTurns = (): number => Math.floor(random.next() ** 4 * 12)
+    this.time = new ClusterTime(time, startTimeMs, interleaving === 'random' ? extraTurns : undefined)
+    this.#ports = testPorts(this.time.clock, seed)
+    this.#scripts = scriptProgressOf(this.time.clock)
     this.#process = this.#startProcess()
   }
 
   /** The cluster's wall clock, epoch milliseconds. */
   get now(): number {
-    return this.#time.clock.now()
+    return this.time.clock.now()
   }
 
   /**
@@ -136,7 +143,7 @@ export class TestCluster {
     const definition = isJob(what) ? what : job('tested', what)
     const { args = [], configuration = {}, from } = options
     const build = (values: JobSettings): StreamGraph =>
-      withObservedSinks(withReplacedConnectors(buildJob(definition, args, values), options), this.#time)
+      withObservedSinks(withReplacedConnectors(buildJob(definition, args, values), options), this.time)
     const plan = planOf(createJobGraph(build(configuration)))
     const process = this.#process
     const run = await this.#runOf(from)
@@ -152,7 +159,7 @@ export class TestCluster {
       blobStore: run.storage.reference,
       restore: run.restore,
     })
-    return new TestJob({ ...run, client, process, store, time: this.#time, scripts: this.#scripts })
+    return new TestJob({ ...run, client, process, store, time: this.time, scripts: this.#scripts })
   }
 
   /**
@@ -160,12 +167,12 @@ export class TestCluster {
    * @throws MillraceError MR_TEST with `time: 'system'`; MR_CONFIGURATION where it is no duration
    */
   async advanceTime(duration: Duration): Promise<void> {
-    await this.#time.advance(durationMs(duration, 'advanceTime'))
+    await this.time.advance(durationMs(duration, 'advanceTime'))
   }
 
   /** Waits until nothing is left to do at this moment of virtual time. */
   async settled(): Promise<void> {
-    await this.#time.settled()
+    await this.time.settled()
   }
 
   /**
@@ -183,7 +190,7 @@ export class TestCluster {
     const closing = this.#process.cluster.close().finally(() => {
       closed = true
     })
-    await this.#time.until(
+    await this.time.until(
       () => closed,
       () => 'the end of all slots',
     )
@@ -197,7 +204,7 @@ export class TestCluster {
   #startProcess(): ClusterProcess {
     const { slots = 4, managedMemoryBytes = 2 ** 26, enumerators = {}, logger = silentLogger } = this.#options
     return new ClusterProcess({
-      time: this.#time,
+      time: this.time,
       ports: this.#ports,
       logger,
       numberOfTaskSlots: slots,

@@ -16,7 +16,7 @@ class CountingIds implements IdSource {
 }
 
 /** Mulberry32: small, and good enough for jitter. */
-class SeededRandom implements Random {
+export class SeededRandom implements Random {
   #state: number
 
   constructor(seed: number) {

@@ -18,8 +18,9 @@ export type Disturbance =
 export interface Disturbed {
   /** Virtual time since the last one, in which all goes its way … */
   readonly afterMs: number
-  /** … and turns of the event loop after that, in which the cluster is caught in the middle of its work. */
+  /** … and turns of the event loop after that, in which time passes however busy the cluster is. */
   readonly turns: number
+  readonly msPerTurn: number
   readonly disturbance: Disturbance
 }
 
@@ -51,7 +52,12 @@ const disturbance: fc.Arbitrary<Disturbance> = fc.oneof(
 )
 
 export const disturbances: fc.Arbitrary<readonly Disturbed[]> = fc.array(
-  fc.record({ afterMs: fc.oneof(fc.constant(0), fc.nat(250)), turns: fc.oneof(fc.nat(6), fc.nat(40)), disturbance }),
+  fc.record({
+    afterMs: fc.oneof(fc.constant(0), fc.nat(250)),
+    turns: fc.oneof(fc.nat(6), fc.nat(60)),
+    msPerTurn: fc.constantFrom(0, 1, 1, 5),
+    disturbance,
+  }),
   { maxLength: 10, size: 'max' },
 )
 
@@ -70,7 +76,12 @@ export async function runDisturbed(
   options: TestClusterOptions = {},
 ): Promise<Outcome> {
   const job = new RandomJob(shape)
-  await using cluster = startTestCluster({ batchesPerTurn: shape.batchesPerTurn, ...options })
+  await using cluster = startTestCluster({
+    batchesPerTurn: shape.batchesPerTurn,
+    seed: shape.seed,
+    interleaving: 'random',
+    ...options,
+  })
   const run = new DisturbedRun(cluster, job)
   await run.start()
   for (const disturbed of list) if (!run.ended) await run.disturb(disturbed)
@@ -100,12 +111,13 @@ class DisturbedRun {
     this.starts++
   }
 
-  async disturb({ afterMs, turns, disturbance: what }: Disturbed): Promise<void> {
+  async disturb({ afterMs, turns, msPerTurn, disturbance: what }: Disturbed): Promise<void> {
     await this.#cluster.advanceTime(afterMs)
-    const moving = this.#cluster.advanceTime(1)
-    for (let done = 0; done < turns; done++) await turn()
-    await this.#apply(what, moving)
-    await moving
+    for (let done = 0; done < turns; done++) {
+      this.#cluster.time.move(msPerTurn)
+      await turn()
+    }
+    await this.#apply(what)
     const state = this.#running?.status().state
     this.ended = state === 'FINISHED' || state === 'FAILED'
   }
@@ -116,7 +128,7 @@ class DisturbedRun {
     if (result?.state !== 'FINISHED') throw new Error(`the job is ${result?.state}: ${JSON.stringify(result?.error)}`)
   }
 
-  async #apply(what: Disturbance, moving: Promise<void>): Promise<void> {
+  async #apply(what: Disturbance): Promise<void> {
     const running = this.#running as TestJob
     switch (what.type) {
       case 'killSlot': {
@@ -137,11 +149,10 @@ class DisturbedRun {
         return
       case 'crash':
         this.#cluster.crash()
-        await moving
         return this.start()
       case 'suspend':
       case 'cancel': {
-        const [{ state }] = await Promise.all([what.type === 'suspend' ? running.suspend() : running.cancel(), moving])
+        const { state } = await (what.type === 'suspend' ? running.suspend() : running.cancel())
         return state === 'FINISHED' || state === 'FAILED' ? undefined : this.start()
       }
       default: {

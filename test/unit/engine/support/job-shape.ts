@@ -95,6 +95,8 @@ export interface JobShape {
   readonly batchesPerTurn: number
   /** Turns of the event loop that preparing and committing take. */
   readonly sinkTurns: number
+  /** Of how slots interleave. */
+  readonly seed: number
   /** An operator throws once, at its n-th call counted over all its subtasks and replays. */
   readonly throws: readonly { readonly operator: string; readonly call: number }[]
 }

@@ -196,6 +196,7 @@ const shape: fc.Arbitrary<JobShape> = fc.record({
   restartDelayMs: fc.integer({ min: 0, max: 30 }),
   batchesPerTurn: fc.constantFrom(1, 1, 2, 5, 256),
   sinkTurns: fc.constantFrom(0, 0, 1, 3, 10),
+  seed: fc.nat(1000),
   throws: fc.constant([]),
 })
 
