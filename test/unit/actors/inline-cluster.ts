@@ -7,10 +7,8 @@ import {
   startLocalCluster,
 } from '../../../src/actors/local-cluster.ts'
 import { InProcessTransport } from '../../../src/actors/transport/in-process.ts'
-import { collectionEnumerator } from '../../../src/api/collection-source.ts'
 import type { StreamExecutionEnvironment } from '../../../src/api/environment.ts'
 import { buildJob, type JobDefinition, job } from '../../../src/api/job.ts'
-import { sequenceEnumerator } from '../../../src/api/sequence-source.ts'
 import type { Sink, SinkWriter } from '../../../src/api/sink.ts'
 import type { EnumeratorOf } from '../../../src/api/source.ts'
 import { jobId } from '../../../src/common/ids.ts'
@@ -18,26 +16,16 @@ import type { JsonValue } from '../../../src/common/json.ts'
 import { silentLogger } from '../../../src/common/logger.ts'
 import type { Clock } from '../../../src/common/ports.ts'
 import { systemPorts } from '../../../src/common/system-ports.ts'
-import { datagenEnumerator } from '../../../src/connectors/datagen/datagen-source.ts'
 import type { JobStatus } from '../../../src/coordinator/job-master/job-status.ts'
 import { createJobGraph } from '../../../src/graph/chaining.ts'
 import { planOf } from '../../../src/graph/plan.ts'
 import { MemoryBlobStore } from '../../../src/state/memory-blob-store.ts'
 import { InlineSlotHost } from '../../../src/task/inline-slot-host.ts'
 import { turn } from '../../../src/task/turn.ts'
+import { enumeratorOfTest } from '../../../src/testing/connectors.ts'
 import { RecordingCheckpointStore } from './recording-checkpoint-store.ts'
 
-const enumerators: Readonly<Record<string, (options: JsonValue) => ReturnType<EnumeratorOf>>> = {
-  collection: collectionEnumerator,
-  sequence: sequenceEnumerator,
-  datagen: datagenEnumerator,
-}
-
-export const enumeratorOf: EnumeratorOf = ({ connector, options }) => {
-  const create = enumerators[connector]
-  if (create === undefined) throw new Error(`no enumerator of ${connector}`)
-  return create(options)
-}
+export const enumeratorOf: EnumeratorOf = enumeratorOfTest({})
 
 /** Publishes by checkpoint, as an exactly-once sink has to: what was prepared becomes visible by its commit, once. */
 export class TransactionalList<T> implements Sink<T> {

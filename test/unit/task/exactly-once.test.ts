@@ -1,60 +1,20 @@
-import { job, type Sink, type SinkWriter, WatermarkStrategy } from 'millrace'
+import { job, type Sink, WatermarkStrategy } from 'millrace'
+import { collectingSink } from 'millrace/testing'
 import { afterAll, expect, test } from 'vitest'
 import { buildJob } from '../../../src/api/job.ts'
-import type { JsonValue } from '../../../src/common/json.ts'
 import { datagen, datagenEnumerator } from '../../../src/connectors/datagen/datagen-source.ts'
 import { createJobGraph } from '../../../src/graph/chaining.ts'
 import { MemoryBlobStore } from '../../../src/state/memory-blob-store.ts'
 import { InlineSlotHost } from '../../../src/task/inline-slot-host.ts'
 import { turn } from '../../../src/task/turn.ts'
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
+import { slowSink } from '../engine/support/slow-sink.ts'
 import { type TestCheckpoint, TestCluster, type TestClusterOptions } from './test-cluster.ts'
 
 interface Counted {
   readonly id: string
   readonly key: number
   readonly seen: number
-}
-
-/** What was committed, once each, however often a commit is repeated. */
-class CommittedList implements Sink<Counted> {
-  readonly connector = 'list'
-  readonly deliveryGuarantee = 'exactly-once'
-  readonly committed = new Map<string, readonly Counted[]>()
-
-  createWriter({ attemptId, subtaskIndex }: Parameters<Sink<Counted>['createWriter']>[0]): SinkWriter<Counted> {
-    let open: Counted[] = []
-    let parts = 0
-    return {
-      writable: true,
-      write: (value) => void open.push(value),
-      prepareCommit: async () => {
-        const records = open
-        open = []
-        await turn()
-        return records.length === 0
-          ? []
-          : [
-              {
-                part: `${attemptId}/${subtaskIndex}/${parts++}`,
-                records: structuredClone(records),
-              } as unknown as JsonValue,
-            ]
-      },
-      commit: async (committables) => {
-        await turn()
-        for (const committable of committables) {
-          const { part, records } = committable as unknown as { part: string; records: readonly Counted[] }
-          this.committed.set(part, records)
-        }
-      },
-      close: async () => {},
-    }
-  }
-
-  get records(): readonly Counted[] {
-    return [...this.committed.values()].flat()
-  }
 }
 
 const parallelism = 3
@@ -100,7 +60,7 @@ function randomOf(seed: number): (below: number) => number {
 
 /** A cluster under virtual time, which the test moves. */
 class Run {
-  readonly sink = new CommittedList()
+  readonly sink = collectingSink<Counted>()
   readonly clock = new VirtualClock()
   readonly random: (below: number) => number
   readonly cluster: TestCluster
@@ -108,7 +68,7 @@ class Run {
 
   constructor(seed: number, splits: TestClusterOptions['splits']) {
     this.random = randomOf(seed)
-    const definition = joinedJob(this.sink, 'exactly-once')
+    const definition = joinedJob(slowSink(this.sink, 1), 'exactly-once')
     const blobStore = new MemoryBlobStore()
     this.cluster = new TestCluster({
       host: new InlineSlotHost({
