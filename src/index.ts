@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 // The public API: all that a job imports from 'millrace'. Kafka, files, formats and testing have entry points of their own.
 export {
   type AverageAccumulator,

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 // The public API for tests of jobs: a cluster in the test's own thread, and harnesses for single operators.
 export type { JobResult } from '../actors/job-client.ts'
 export type { EnumeratorContext, EnumeratorOf, SplitEnumerator } from '../api/source.ts'

@@ -22,7 +22,7 @@ beforeAll(async () => {
   // The build is that of npm test: another one would change dist under the feet of other tests.
   await run('npm', 'pack', project, '--ignore-scripts', '--silent')
   const [tarball = ''] = readdirSync(folder)
-  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
+  await run('npm', 'init', '-y')
   await run('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', `./${tarball}`)
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -45,31 +45,66 @@ export default job('packed', (env, [count]) => {
 })
 `
 
-test('the packed tarball, installed in an empty folder, runs a job', async () => {
-  writeFileSync(join(folder, 'packed.ts'), job)
-  const { stdout } = await run('node_modules/.bin/millrace', 'run', 'packed.ts', '-p', '2', '--json', '--', '2000')
-  expect(JSON.parse(stdout)).toMatchObject({ job: 'packed', state: 'FINISHED', restarts: 0 })
-  const lines = readdirSync(join(folder, 'out'))
-    .filter((name) => !name.startsWith('.'))
-    .flatMap((name) =>
-      readFileSync(join(folder, 'out', name), 'utf8')
-        .trim()
-        .split('\n'),
-    )
-  expect(lines.toSorted()).toEqual([
-    '{"parity":"Even","total":249500,"start":0}',
-    '{"parity":"Even","total":749500,"start":1000}',
-    '{"parity":"Odd","total":250000,"start":0}',
-    '{"parity":"Odd","total":750000,"start":1000}',
-  ])
-})
+/** npm init writes commonjs; many people change it. */
+const moduleTypes = ['commonjs', 'module'] as const
 
-test('its declarations are enough to compile the first job of the README', async () => {
-  const readme = readFileSync(join(project, 'README.md'), 'utf8')
-  const sample = /^```ts\n(?<code>[\s\S]*?)^```$/m.exec(readme)?.groups?.['code'] ?? ''
-  expect(sample).toContain("job('views-per-page'")
-  writeFileSync(join(folder, 'views-per-page.ts'), sample)
-  const options = ['--noEmit', '--strict', '--target', 'esnext', '--module', 'nodenext', '--types', 'node']
-  const typeRoots = ['--typeRoots', join(project, 'node_modules/@types')]
-  await run(join(project, 'node_modules/.bin/tsc'), ...options, ...typeRoots, 'views-per-page.ts')
-})
+function setModuleType(type: string): void {
+  const path = join(folder, 'package.json')
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), type }))
+}
+
+test.each(moduleTypes)(
+  'the packed tarball, installed in an empty folder of type %s, runs and plans a job',
+  async (type) => {
+    setModuleType(type)
+    rmSync(join(folder, 'out'), { recursive: true, force: true })
+    writeFileSync(join(folder, 'packed.ts'), job)
+    const { stdout } = await run('npx', 'millrace', 'run', 'packed.ts', '-p', '2', '--json', '--', '2000')
+    expect(JSON.parse(stdout)).toMatchObject({ job: 'packed', state: 'FINISHED', restarts: 0 })
+    const lines = readdirSync(join(folder, 'out'))
+      .filter((name) => !name.startsWith('.'))
+      .flatMap((name) =>
+        readFileSync(join(folder, 'out', name), 'utf8')
+          .trim()
+          .split('\n'),
+      )
+    expect(lines.toSorted()).toEqual([
+      '{"parity":"Even","total":249500,"start":0}',
+      '{"parity":"Even","total":749500,"start":1000}',
+      '{"parity":"Odd","total":250000,"start":0}',
+      '{"parity":"Odd","total":750000,"start":1000}',
+    ])
+    const plan = await run('npx', 'millrace', 'plan', 'packed.ts', '--', '2000')
+    expect(plan.stdout).toMatch(/^job packed\n/)
+    expect(plan.stdout).toContain('(packed.ts:')
+  },
+)
+
+/** Every entry point; nothing of the project's own node_modules is in reach. */
+const imports = `
+import type { Source } from 'millrace'
+import type { FileSinkOptions } from 'millrace/filesystem'
+import type { Format } from 'millrace/formats'
+import type { KafkaRecord } from 'millrace/kafka'
+import { OperatorHarness } from 'millrace/testing'
+export type Used = [Source<number>, FileSinkOptions<number>, Format<number>, KafkaRecord]
+export const harness: unknown = OperatorHarness
+`
+
+const compilers = [
+  ['nodenext', '--module nodenext --target es2022'],
+  ['a bundler', '--module esnext --moduleResolution bundler --target esnext'],
+] as const
+
+test.each(compilers)(
+  'its declarations are all that the first job of the README needs to compile for %s',
+  async (_, options) => {
+    const readme = readFileSync(join(project, 'README.md'), 'utf8')
+    const sample = /^```ts\n(?<code>[\s\S]*?)^```$/m.exec(readme)?.groups?.['code'] ?? ''
+    expect(sample).toContain("job('views-per-page'")
+    writeFileSync(join(folder, 'views-per-page.ts'), sample)
+    writeFileSync(join(folder, 'imports.ts'), imports)
+    const flags = ['--noEmit', '--strict', '--skipLibCheck', 'false', ...options.split(' ')]
+    await run(join(project, 'node_modules/.bin/tsc'), ...flags, 'views-per-page.ts', 'imports.ts')
+  },
+)

@@ -1,1 +1,2 @@
+/// <reference types="node" preserve="true" />
 export { FileSink, type FileSinkOptions } from './file-sink.ts'

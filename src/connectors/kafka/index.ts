@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export type { KafkaProperties, KafkaSaslOptions, KafkaTlsOptions } from './kafka-options.ts'
 export type { IsolationLevel } from './kafka-protocol.ts'
 export type { KafkaHeader, KafkaRecord } from './kafka-record.ts'
