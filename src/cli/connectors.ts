@@ -3,23 +3,22 @@ import { sequenceEnumerator } from '../api/sequence-source.ts'
 import type { EnumeratorOf } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
 import { datagenEnumerator } from '../connectors/datagen/datagen-source.ts'
-import { kafkaEnumerator } from '../connectors/kafka/kafka-enumerator.ts'
+import type { JobPlan } from '../graph/job-graph.ts'
 
-const enumerators: Readonly<Record<string, EnumeratorOf>> = {
+const enumerators: Readonly<Record<string, EnumeratorOf | undefined>> = {
   collection: ({ options }) => collectionEnumerator(options),
   sequence: ({ options }) => sequenceEnumerator(options),
   datagen: ({ options }) => datagenEnumerator(options),
-  kafka: kafkaEnumerator,
 }
 
-/** The split enumerators of the connectors that come with Millrace. */
-export const enumeratorOf: EnumeratorOf = (description, context) => {
-  const create = enumerators[description.connector]
-  if (create === undefined) {
-    throw new MillraceError(
-      'MR_JOB_DEFINITION',
-      `source ${context.operatorName}: there is no connector ${description.connector}`,
-    )
+/** The split enumerators of the connectors that come with Millrace; a client that takes long to load only for jobs that need it. */
+export async function enumeratorsFor({ vertices }: JobPlan): Promise<EnumeratorOf> {
+  const readsKafka = vertices.some(({ source }) => source?.description.connector === 'kafka')
+  const kafka = readsKafka ? (await import('../connectors/kafka/kafka-enumerator.ts')).kafkaEnumerator : undefined
+  return (description, context) => {
+    const { connector } = description
+    const create = connector === 'kafka' ? kafka : enumerators[connector]
+    if (create !== undefined) return create(description, context)
+    throw new MillraceError('MR_JOB_DEFINITION', `source ${context.operatorName}: there is no connector ${connector}`)
   }
-  return create(description, context)
 }

@@ -12,7 +12,7 @@ export interface PlanFlags extends ConfigurationFlags {
 /** `millrace plan`: evaluates the job as a run would and prints its graph. */
 export async function planCommand(file: string, jobArguments: readonly string[], flags: PlanFlags): Promise<ExitCode> {
   const folder = process.cwd()
-  const configuration = loadConfiguration(folder, flags)
+  const configuration = await loadConfiguration(folder, flags)
   const bundle = await bundleJob(file, folder)
   try {
     const { plan } = await evaluateJob({ jobFile: file, bundleUrl: bundle.url, arguments: jobArguments, configuration })

@@ -22,7 +22,7 @@ export async function runCommand(file: string, jobArguments: readonly string[], 
   const startedMs = systemClock.monotonicMs()
   const observer = new TerminalObserver(process.stderr, () => systemClock.monotonicMs())
   checkFlags(flags)
-  const configuration = loadConfiguration(process.cwd(), flags)
+  const configuration = await loadConfiguration(process.cwd(), flags)
   const bundle = await bundleJob(file, process.cwd())
   const supervisor = new Supervisor({
     request: {

@@ -10,7 +10,7 @@ import { requiredSlots } from '../graph/execution-graph.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
 import type { SlotMemory } from '../task/slot-protocol.ts'
 import { WorkerSlotHost } from '../task/worker-slot-host.ts'
-import { enumeratorOf } from './connectors.ts'
+import { enumeratorsFor } from './connectors.ts'
 import { evaluateJob } from './evaluate-job.ts'
 import { warningsOf } from './plan-warnings.ts'
 import { processLogger } from './process-logger.ts'
@@ -47,7 +47,7 @@ export async function runJob(
     slotHost: new WorkerSlotHost(),
     numberOfTaskSlots: slots,
     slotMemory: slotMemory(request.configuration, slots),
-    enumeratorOf,
+    enumeratorOf: await enumeratorsFor(plan),
     logger: await processLogger((text) => void report({ type: 'warning', text })),
     killProcess: (error) => void endProcess(error, client, report),
   })

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { parse } from 'yaml'
 import { MillraceError, messageOf } from '../common/errors.ts'
 import {
   type Configuration,
@@ -24,12 +23,12 @@ export interface ConfigurationFlags {
  * set no parallelism get as many subtasks as there are cores.
  * @throws MillraceError MR_CONFIGURATION
  */
-export function loadConfiguration(folder: string, flags: ConfigurationFlags): Configuration {
+export async function loadConfiguration(folder: string, flags: ConfigurationFlags): Promise<Configuration> {
   return resolveConfiguration([
     parallelismLayer(flags.parallelism),
     flagLayer(flags.define),
     environmentLayer(process.env),
-    fileLayer(join(folder, 'millrace.yaml')),
+    await fileLayer(join(folder, 'millrace.yaml')),
     { origin: 'defaults', entries: [['parallelism.default', String(availableParallelism())]] },
   ])
 }
@@ -51,7 +50,7 @@ function flagLayer(flags: readonly string[]): ConfigurationLayer {
   return { origin: '-D', entries }
 }
 
-function fileLayer(file: string): ConfigurationLayer {
+async function fileLayer(file: string): Promise<ConfigurationLayer> {
   let content: string
   try {
     content = readFileSync(file, 'utf8')
@@ -59,6 +58,7 @@ function fileLayer(file: string): ConfigurationLayer {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { origin: file, entries: [] }
     throw new MillraceError('MR_CONFIGURATION', `${file} can not be read: ${messageOf(error)}`, { cause: error })
   }
+  const { parse } = await import('yaml') // most commands need none
   let document: unknown
   try {
     document = parse(content)
