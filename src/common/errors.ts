@@ -154,7 +154,8 @@ export const errorCodes = {
     severity: 'fatal',
   },
   MR_PROCESS_LOST: {
-    cause: 'The working process of a run ended: native code crashed, the kernel needed memory, or someone killed it (R30).',
+    cause:
+      'The working process of a run ended: native code crashed, the kernel needed memory, or someone killed it (R30).',
     remedy: 'See the named signal or exit code; a job with checkpoints goes on by --from latest.',
     severity: 'retryable',
   },
