@@ -37,6 +37,8 @@ export type FromWorkingProcess =
       readonly restartStrategy: RestartStrategy
       /** Something a person should know at the start, such as where the run was restored from. */
       readonly notes: readonly string[]
+      /** It prints records on standard output. */
+      readonly prints: boolean
     }
   | { readonly type: 'progress'; readonly progress: RunProgress }
   | {

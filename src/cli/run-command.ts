@@ -20,7 +20,7 @@ export interface RunFlags extends ConfigurationFlags {
 /** `millrace run`: bundles the job and supervises its working process until it ends. */
 export async function runCommand(file: string, jobArguments: readonly string[], flags: RunFlags): Promise<ExitCode> {
   const startedMs = systemClock.monotonicMs()
-  const observer = new TerminalObserver(process.stderr, () => systemClock.monotonicMs())
+  const observer = new TerminalObserver(process.stderr, () => systemClock.monotonicMs(), process.stdout.isTTY)
   checkFlags(flags)
   const configuration = await loadConfiguration(process.cwd(), flags)
   const bundle = await bundleJob(file, process.cwd())

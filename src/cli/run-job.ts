@@ -57,6 +57,7 @@ export async function runJob(
     jobName: plan.jobName,
     restartStrategy: plan.configuration.restartStrategy,
     notes: [...storage.notes, ...warningsOf(plan)],
+    prints: plan.vertices.some(({ operators }) => operators.some(({ sink }) => sink?.connector === 'print')),
   })
   client = await cluster.submit({
     jobId: jobId(storage.identity.jobId),

@@ -22,9 +22,15 @@ export type RunOutcome =
 /** `outputClosed`: nobody reads the job's output any more. */
 export type Stopping = 'suspend' | 'cancel' | 'drain' | 'kill' | 'outputClosed'
 
+export interface StartReport {
+  readonly notes: readonly string[]
+  /** The job prints records on standard output. */
+  readonly prints: boolean
+}
+
 /** What a person sees while a run goes on. */
 export interface RunObserver {
-  started(jobName: string, notes: readonly string[]): void
+  started(jobName: string, report: StartReport): void
   progress(jobName: string, totals: RunProgress): void
   processLost(reason: string, restartInMs: number): void
   stopping(how: Stopping): void
@@ -186,7 +192,7 @@ export class Supervisor {
         this.#identity = message.identity
         this.#jobName = message.jobName
         this.#strategy = message.restartStrategy
-        this.#options.observer.started(message.jobName, message.notes)
+        this.#options.observer.started(message.jobName, message)
         return false
       case 'progress':
         this.#current = message.progress

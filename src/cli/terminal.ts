@@ -1,5 +1,5 @@
 import type { RunProgress } from './process-protocol.ts'
-import type { RunObserver, Stopping } from './supervisor.ts'
+import type { RunObserver, StartReport, Stopping } from './supervisor.ts'
 
 /** Where the command line writes for people: standard error, so that a job's own output stays alone on standard output. */
 export interface TextStream {
@@ -8,29 +8,36 @@ export interface TextStream {
   write(text: string): unknown
 }
 
+const rateWindowMs = 5000
+
 /** On a terminal one line is kept up to date; elsewhere only what happens is written, a line each. */
 export class TerminalObserver implements RunObserver {
   readonly #stream: TextStream
   readonly #now: () => number
+  readonly #outputIsTerminal: boolean
+  #showsProgress = true
   #lineShown = false
-  #last: { readonly atMs: number; readonly recordsIn: number } | undefined
-  #rate = 0
+  /** Counts of the last seconds, oldest first. */
+  #counts: { readonly atMs: number; readonly recordsIn: number }[] = []
 
-  constructor(stream: TextStream, now: () => number) {
+  /** @param outputIsTerminal standard output is the terminal too: what a job prints would run into the progress line */
+  constructor(stream: TextStream, now: () => number, outputIsTerminal = false) {
     this.#stream = stream
     this.#now = now
+    this.#outputIsTerminal = outputIsTerminal
   }
 
-  started(jobName: string, notes: readonly string[]): void {
+  started(jobName: string, { notes, prints }: StartReport): void {
+    this.#showsProgress = !(prints && this.#outputIsTerminal)
     this.line(`millrace: job ${jobName} started`)
     for (const note of notes) this.line(`millrace: ${note}`)
   }
 
   progress(jobName: string, totals: RunProgress): void {
-    this.#measure(totals.recordsIn)
-    if (this.#stream.isTTY !== true) return
+    if (this.#stream.isTTY !== true || !this.#showsProgress) return
+    const rate = this.#measure(totals.recordsIn)
     const width = Math.max(20, (this.#stream.columns ?? 100) - 1)
-    this.#stream.write(`\r\x1b[2K${progressText(jobName, totals, this.#rate).slice(0, width)}`)
+    this.#stream.write(`\r\x1b[2K${progressText(jobName, totals, rate).slice(0, width)}`)
     this.#lineShown = true
   }
 
@@ -71,12 +78,12 @@ export class TerminalObserver implements RunObserver {
     this.#lineShown = false
   }
 
-  #measure(recordsIn: number): void {
+  /** Records a second: slots report once a second, each in its own moment, so it is taken over some seconds. */
+  #measure(recordsIn: number): number {
     const atMs = this.#now()
-    if (this.#last !== undefined && atMs > this.#last.atMs) {
-      this.#rate = Math.max(0, ((recordsIn - this.#last.recordsIn) / (atMs - this.#last.atMs)) * 1000)
-    }
-    this.#last = { atMs, recordsIn }
+    this.#counts = [...this.#counts.filter((count) => count.atMs >= atMs - rateWindowMs), { atMs, recordsIn }]
+    const [oldest = { atMs, recordsIn }] = this.#counts
+    return atMs > oldest.atMs ? Math.max(0, ((recordsIn - oldest.recordsIn) / (atMs - oldest.atMs)) * 1000) : 0
   }
 }
 
@@ -92,7 +99,7 @@ function progressText(jobName: string, totals: RunProgress, rate: number): strin
   if (totals.watermark !== undefined) parts.push(`watermark ${watermarkText(totals.watermark)}`)
   if (totals.lastCheckpoint !== undefined)
     parts.push(`checkpoint ${totals.lastCheckpoint.id} in ${Math.round(totals.lastCheckpoint.durationMs)} ms`)
-  if (totals.restarts > 0) parts.push(`${totals.restarts} restarts`)
+  if (totals.restarts > 0) parts.push(totals.restarts === 1 ? '1 restart' : `${totals.restarts} restarts`)
   return parts.join(' · ')
 }
 

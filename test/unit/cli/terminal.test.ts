@@ -3,14 +3,14 @@ import { errorText } from '../../../src/cli/error-text.ts'
 import { addProgress, noProgress } from '../../../src/cli/run-totals.ts'
 import { TerminalObserver } from '../../../src/cli/terminal.ts'
 
-function screen(isTTY: boolean) {
+function screen(isTTY: boolean, outputIsTerminal = false) {
   let text = ''
   let now = 0
   const write = (more: string) => {
     text += more
   }
   const stream = { isTTY, columns: 200, write }
-  const observer = new TerminalObserver(stream, () => now)
+  const observer = new TerminalObserver(stream, () => now, outputIsTerminal)
   return { observer, text: () => text, advance: (ms: number) => (now += ms) }
 }
 
@@ -34,9 +34,32 @@ test('a terminal shows one line that is kept up to date', () => {
   )
 })
 
+test('the rate is that of the last seconds, since slots report once a second', () => {
+  const { observer, text, advance } = screen(true)
+  const rates: string[] = []
+  for (let half = 0; half < 20; half++) {
+    observer.progress('views', { ...noProgress, recordsIn: Math.floor(half / 2) * 1000 })
+    rates.push(/([\d,]+) records\/s/.exec(text().split('\r').at(-1) ?? '')?.[1] ?? '')
+    advance(500)
+  }
+  expect(rates.at(-1)).toBe('1,000')
+  expect(rates.at(-2)).toBe('1,000')
+})
+
+test('where the job prints on the same terminal there is no progress line for it to run into', () => {
+  const shared = screen(true, true)
+  shared.observer.started('views', { notes: [], prints: true })
+  shared.observer.progress('views', noProgress)
+  expect(shared.text()).toBe('millrace: job views started\n')
+  const apart = screen(true)
+  apart.observer.started('views', { notes: [], prints: true })
+  apart.observer.progress('views', noProgress)
+  expect(apart.text()).toContain('0 records/s')
+})
+
 test('elsewhere only what happens is written', () => {
   const { observer, text } = screen(false)
-  observer.started('views', ['no checkpoint to start from: starting fresh'])
+  observer.started('views', { notes: ['no checkpoint to start from: starting fresh'], prints: false })
   observer.progress('views', noProgress)
   observer.warning('the job failed and restarts in 5 ms: boom')
   observer.processLost('signal SIGKILL', 1000)
