@@ -8,12 +8,15 @@ const fullPart = 1 / 8
 
 type Lengths = Pick<PieceReference, 'keyGroup' | 'length'>
 
-/**
- * R5: the key groups of a state that are due for a full piece, the longest tails first: deltas together larger than the
- * first piece, or too many pieces. `keyGroups`: how many the subtask has.
- */
-export function fullPiecesDue(pieces: readonly Lengths[], keyGroups: number): ReadonlySet<number> {
-  const chains = new Map<number, { readonly first: number; deltas: number; pieces: number }>()
+interface Chain {
+  readonly first: number
+  deltas: number
+  pieces: number
+}
+
+/** The key groups of a state whose deltas are together larger than the first piece, or that have too many pieces. */
+function overlongChains(pieces: readonly Lengths[]): ReadonlyMap<number, Chain> {
+  const chains = new Map<number, Chain>()
   for (const { keyGroup, length } of pieces) {
     const chain = chains.get(keyGroup)
     if (chain === undefined) {
@@ -23,14 +26,25 @@ export function fullPiecesDue(pieces: readonly Lengths[], keyGroups: number): Re
     chain.deltas += length
     chain.pieces++
   }
-  const due = [...chains].filter(([, chain]) => chain.deltas > chain.first || chain.pieces >= maxPieces)
+  for (const [keyGroup, { first, deltas, pieces: count }] of chains) {
+    if (deltas <= first && count < maxPieces) chains.delete(keyGroup)
+  }
+  return chains
+}
+
+/**
+ * R5: the key groups of a state that are due for a full piece, those with the most pieces first, so that each gets its
+ * turn. `keyGroups`: how many the subtask has.
+ */
+export function fullPiecesDue(pieces: readonly Lengths[], keyGroups: number): ReadonlySet<number> {
+  const due = [...overlongChains(pieces)]
   const limit = Math.max(1, Math.floor(keyGroups * fullPart))
-  due.sort(([, left], [, right]) => excess(right) - excess(left))
+  due.sort(([, left], [, right]) => right.pieces - left.pieces || excess(right) - excess(left))
   return new Set(due.slice(0, limit).map(([keyGroup]) => keyGroup))
 }
 
-function excess({ first, deltas, pieces }: { first: number; deltas: number; pieces: number }): number {
-  return Math.max((deltas + 1) / (first + 1), pieces / maxPieces)
+function excess({ first, deltas }: Chain): number {
+  return (deltas + 1) / (first + 1)
 }
 
 /** By state name. */
@@ -41,18 +55,26 @@ export function fullPiecesDueOf(
   return new Map(operator?.keyedStates.map(({ name, pieces }) => [name, fullPiecesDue(pieces, keyGroups)]))
 }
 
-/** Blobs of which less than half is used: their live pieces are written again (R5). By index. */
+/**
+ * Blobs of which less than half is used: their live pieces are written again (R5). By index. Not while one of the pieces
+ * waits for its key group's turn to get a full piece: it would be written twice.
+ */
 export function sparseBlobs(manifest: Pick<SubtaskManifest, 'blobs' | 'operators'>): ReadonlySet<number> {
   const live = manifest.blobs.map(() => 0)
+  const waiting = new Set<number>()
   for (const { keyedStates } of manifest.operators) {
     for (const { pieces } of keyedStates) {
-      for (const { blob, length } of pieces) live[blob] = (live[blob] ?? 0) + length
+      const overlong = overlongChains(pieces)
+      for (const { blob, length, keyGroup } of pieces) {
+        live[blob] = (live[blob] ?? 0) + length
+        if (overlong.has(keyGroup)) waiting.add(blob)
+      }
     }
   }
   const sparse = new Set<number>()
   manifest.blobs.forEach(({ length }, index) => {
     const used = live[index] ?? 0
-    if (used > 0 && used * 2 < length) sparse.add(index)
+    if (used > 0 && used * 2 < length && !waiting.has(index)) sparse.add(index)
   })
   return sparse
 }

@@ -7,7 +7,7 @@ import { type Blow, Drill, drillSeed, fullDrill, processesIn } from './support/d
 import { publishedRecords, until } from './support/millrace.ts'
 import { createTopic, fillTopic, kafkaClient } from './support/payments.ts'
 
-const records = fullDrill ? 600_000 : 60_000
+const records = fullDrill ? 600_000 : 40_000
 const job = resolve(import.meta.dirname, 'jobs/event-time.ts')
 let folder: string
 

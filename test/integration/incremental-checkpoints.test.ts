@@ -23,7 +23,7 @@ interface Sums {
 // Fewer keys, and what a chunk says of itself (128 of them in each checkpoint) outweighs the 1 % that changed.
 const keys = fullDrill ? 1_000_000 : 200_000
 const changing = keys / 100
-const checkpoints = 200
+const checkpoints = fullDrill ? 200 : 80
 const all = { keyGroups: { from: 0, to: 128 }, maxParallelism: 128, operatorName: 'sums' }
 const sums = { kind: 'value', name: 'sums', type: record({ count: long(), sum: long() }) } as const
 

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fullDrill, pause, processesIn } from './support/drill.ts'
-import { type CommandResult, millrace, publishedRecords, startMillrace, until } from './support/millrace.ts'
+import { type CommandResult, isAlive, millrace, publishedRecords, startMillrace, until } from './support/millrace.ts'
 import { type NumberTotal, numberFaults } from './support/numbers.ts'
 
 const numbers = fullDrill ? 1_000_000 : 60_000
@@ -87,6 +87,15 @@ test('a function that throws, an exit, a timer, a promise and a heap that runs f
   }
   expect(numberFaults(totals(), numbers)).toEqual([])
 })
+
+test('slots that die at random moments, also while they restore and commit, change no result', async () => {
+  const [deaths, lifeMs] = fullDrill ? [40, 2500] : [4, 1200]
+  const args = [String(deaths), String(fullDrill ? 200_000 : 40_000), 'out', '4', String(lifeMs)]
+  const result = await run({ job: 'mortal-slots', settings: { 'restart-strategy.fixed-delay.attempts': '1000' }, args })
+  expect(result.code, result.stderr).toBe(0)
+  expect(numberFaults(totals(), Number(args[1]))).toEqual([])
+  expect(summaryOf(result).restarts).toBeGreaterThanOrEqual(1)
+}, 600_000)
 
 test('the failures of one region leave the other region its attempts and its pending output (R13)', async () => {
   const result = await run({ job: 'regions', args: [String(numbers), 'out', '3', '5'] })
@@ -209,6 +218,30 @@ test('a disk of checkpoints that is full for a while costs checkpoints, no resul
     execFileSync('umount', [disk])
   }
 })
+
+test.runIf(fullDrill)(
+  'a working process that is stopped, not dead, keeps the folder from a new run until it is gone (R11, R30)',
+  async () => {
+    const options = { job: 'trouble', from: 'latest', args: ['none', String(numbers), 'out', '8'] }
+    const first = startMillrace(argumentsOf(options), { cwd: folder })
+    await until('the first checkpoint', () =>
+      existsSync(join(folder, '.millrace/checkpoints/trouble/run-1/committed-1')),
+    )
+    const worker = first.workingProcess()
+    if (worker === undefined) throw new Error('there is no working process')
+    process.kill(worker, 'SIGSTOP')
+    first.child.kill('SIGKILL')
+    await first.result
+    const second = await run(options)
+    expect(second.code).toBe(3)
+    expect(second.stderr).toContain(`process ${worker}`)
+    process.kill(worker, 'SIGCONT')
+    await until('the end of the working process', () => !isAlive(worker))
+    const third = await run(options)
+    expect(third.code, third.stderr).toBe(0)
+    expect(numberFaults(totals(), numbers)).toEqual([])
+  },
+)
 
 test('an output folder that is taken away is named', async () => {
   const running = startMillrace(argumentsOf({ job: 'trouble', args: ['none', String(numbers), 'out', '8'] }), {

@@ -24,7 +24,7 @@ test('at most an eighth of the key groups is due in one checkpoint, the longest 
 
 function manifestWith(
   blobs: readonly (readonly [string, number])[],
-  pieces: readonly (readonly [blob: number, length: number])[],
+  pieces: readonly (readonly [blob: number, length: number, keyGroup?: number])[],
 ): SubtaskManifest {
   return {
     formatVersion: 1,
@@ -44,7 +44,9 @@ function manifestWith(
         keyedStates: [
           {
             name: 's',
-            pieces: pieces.map(([blob, length]) => ({ keyGroup: 0, blob, offset: 0, length, checksum: 0 })),
+            pieces: pieces.map(([blob, length, keyGroup], index) => ({
+              ...{ keyGroup: keyGroup ?? index, blob, offset: 0, length, checksum: 0 },
+            })),
           },
         ],
         operatorStates: [],
@@ -66,6 +68,20 @@ test('a blob of which less than half is used is sparse (R5)', () => {
     [1, 49],
   ])
   expect(sparseBlobs(manifest)).toEqual(new Set([1]))
+})
+
+test('a blob is left alone while one of its pieces waits for the full piece of its key group', () => {
+  const blobs = [
+    ['old', 100],
+    ['deltas', 10],
+  ] as const
+  const [old, delta] = [
+    [0, 20, 7],
+    [1, 10, 7],
+  ] as const
+  expect(sparseBlobs(manifestWith(blobs, [old, delta]))).toEqual(new Set([0]))
+  const overlong = Array.from({ length: 3 }, () => delta)
+  expect(sparseBlobs(manifestWith(blobs, [old, ...overlong]))).toEqual(new Set())
 })
 
 test('a manifest may name its own blobs and those of its base, and nothing else (R1)', () => {
