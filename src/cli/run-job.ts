@@ -9,6 +9,7 @@ import type { JobState, JobStatus } from '../coordinator/job-master/job-status.t
 import { requiredSlots } from '../graph/execution-graph.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
 import type { SlotMemory } from '../task/slot-protocol.ts'
+import { turn } from '../task/turn.ts'
 import { WorkerSlotHost } from '../task/worker-slot-host.ts'
 import { enumeratorsFor } from './connectors.ts'
 import { evaluateJob } from './evaluate-job.ts'
@@ -115,9 +116,13 @@ async function follow(
   await storage.close()
 }
 
-/** What the slots have printed has left the process. */
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
+/**
+ * What the slots have printed has left the process. A slot's lines and its report of the end come by two ports, whose
+ * order nobody promises; both have arrived when the end is known, and a turn of the event loop handles either.
+ */
+async function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  for (let turns = 0; turns < 3; turns++) await turn()
+  await new Promise<void>((resolve) => {
     stream.write('', () => resolve())
   })
 }

@@ -233,7 +233,9 @@ export class Supervisor {
     const words = this.#lastWords
     const reason = words === undefined ? endText(end) : wordsText(words)
     if (this.#endsAs !== undefined) this.#finish(this.#ended(this.#endsAs, undefined))
-    else if (this.#strategy === undefined) {
+    else if (this.#strategy === undefined && end.type === 'signal' && words === undefined && this.#stopRequests === 0) {
+      this.#startAgain(reason, strategyWhileLoading)
+    } else if (this.#strategy === undefined) {
       this.#finish({ type: 'refused', error: words ?? lostWhileLoading(end, this.#options.request.jobFile) })
     } else if (this.#stopRequests > 0 && !this.#options.drain) this.#finish(this.#lostWhileStopping(reason))
     else this.#startAgain(reason, this.#strategy)
@@ -274,6 +276,9 @@ export class Supervisor {
     return { type: 'ended', jobName: this.#jobName, state, error, totals: this.#totals }
   }
 }
+
+/** A signal is mostly not the job's doing, and the job's own strategy is not known before it is loaded. */
+const strategyWhileLoading: RestartStrategy = { type: 'fixed-delay', attempts: 3, delayMs: 500 }
 
 function wordsText({ code, message }: ErrorData): string {
   return code === 'MR_PROCESS_LOST' ? message : `${code}: ${message}`

@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { errorCodes, isMillraceError, messageOf } from '../common/errors.ts'
 import { workerUrl } from '../common/worker-url.ts'
@@ -52,7 +53,13 @@ class WorkerSlot implements SlotHandle {
     })
     this.#worker.on('messageerror', (error: unknown) => this.#failed('MR_SLOT_LOST', messageOf(error)))
     this.#worker.on('error', (error: unknown) => this.#failed(codeOf(error), describe(error)))
-    this.#worker.once('exit', (exitCode) => listener.exit(this.#exit(exitCode)))
+    this.#worker.once('exit', (exitCode) => {
+      // What the thread printed last may still be on its way through this one.
+      void Promise.all([
+        printed(this.#worker.stdout, process.stdout),
+        printed(this.#worker.stderr, process.stderr),
+      ]).then(() => listener.exit(this.#exit(exitCode)))
+    })
   }
 
   send(message: ToSlot, ports: readonly PortHandle[] = []): void {
@@ -90,4 +97,16 @@ function describe(error: unknown): string {
   if (codeOf(error) === 'ERR_WORKER_OUT_OF_MEMORY') return errorCodes.MR_SLOT_OUT_OF_MEMORY.cause
   const stack = error instanceof Error ? (error.stack ?? '') : ''
   return `uncaught in the thread of the slot: ${messageOf(error)}${stack === '' ? '' : `\n${stack}`}`
+}
+
+/** Resolves when a thread's output has been handed to the process's own; at once where that is closed. */
+function printed(from: Readable, to: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    if (from.readableEnded || from.destroyed || to.destroyed) {
+      resolve()
+      return
+    }
+    for (const event of ['end', 'error', 'close']) from.once(event, resolve)
+    for (const event of ['error', 'close']) to.once(event, resolve)
+  })
 }
