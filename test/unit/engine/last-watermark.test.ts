@@ -8,16 +8,16 @@ test('what the last watermark of a source brings is not late behind another sour
   const windows = collectingSink<string>()
   const build: JobBuilder = (env) => {
     env.setAutoWatermarkInterval(0)
-    // Ends at once; its windows fire with its last watermark.
+    // Ends after 10 ms; its window fires with its last watermark.
     const short = env
-      .fromSource(scriptedSource([[5, 7]]), ascending, 'short')
+      .fromSource(scriptedSource([[5, 7]], { recordsAtOnce: 1, interval: '10ms' }), ascending, 'short')
       .keyBy(() => 'all')
       .window(TumblingEventTimeWindows.of(10))
       .reduce((left, right) => left + right)
       .name('sums')
       .uid('sums')
     const long = env.fromSource(
-      scriptedSource([[1, 100, 200, 300]], { recordsAtOnce: 1, interval: '10ms' }),
+      scriptedSource([[1, 100, 200, 300]], { recordsAtOnce: 1, interval: '4ms' }),
       ascending,
       'long',
     )
@@ -41,21 +41,22 @@ test('the last watermark is not told beside an idle source that still holds reco
   const windows = collectingSink<string>()
   const build: JobBuilder = (env) => {
     env.setAutoWatermarkInterval('10ms').setParallelism(2)
-    const numbers = (name: string, script: readonly number[], intervalMs: number) =>
+    const numbers = (
+      name: string,
+      script: readonly number[],
+      strategy: WatermarkStrategy<number>,
+      intervalMs: number,
+    ) =>
       env
-        .fromSource(
-          scriptedSource([script], { recordsAtOnce: 1, interval: intervalMs }),
-          ascending.withIdleness('50ms'),
-          name,
-        )
+        .fromSource(scriptedSource([script], { recordsAtOnce: 1, interval: intervalMs }), strategy, name)
         .keyBy((value) => value)
         .window(TumblingEventTimeWindows.of(10))
         .reduce((left) => left)
         .name(`windows of ${name}`)
         .uid(`windows of ${name}`)
-    numbers('quick', [1, 2, 3], 1)
-      // Idle between its records: its window of 41 fires with its last watermark, when the others have ended long ago.
-      .union(numbers('slow', [4, 41], 500))
+    numbers('quick', [1, 2, 3], ascending, 100)
+      // Idle when the other one ends; what it holds back comes later.
+      .union(numbers('slow', [4, 41], ascending.withIdleness('50ms'), 1000))
       .keyBy(() => 'all')
       .process<string>({
         processElement: (value, { timestamp, currentWatermark }, out) =>
