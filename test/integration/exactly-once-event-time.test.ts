@@ -52,29 +52,42 @@ const once: readonly Blow[] = [
   'interruptAndKillBoth',
 ]
 
+/** Runs the job through the blows, and holds what it has published against the reference. */
+async function drillThrough(blows: readonly Blow[], pauseMs: readonly [number, number]): Promise<void> {
+  const topic = await filledTopic()
+  const drill = new Drill({
+    folder,
+    seed: drillSeed,
+    blows,
+    parallelism: [2, 3, 1],
+    pauseMs,
+    argumentsOf: argumentsOf(topic, fullDrill ? 20 : 30),
+    environment: { KAFKA_BROKERS: inject('kafkaBootstrap') },
+  })
+  const result = await drill.run()
+  const seed = `seed ${drillSeed}, ${result.fallen} blows, ${result.runs} runs`
+  process.stderr.write(`${seed}\n`)
+  expect(result.code, `${seed}: ${result.stderr}`).toBe(0)
+  const expected = referenceOf(records)
+  const faults = (['tumbling', 'sessions', 'timers'] as const).flatMap((what) =>
+    totalFaults(what, publishedRecords<ClickTotal>(join(folder, 'out', what)), expected[what]),
+  )
+  expect(faults.slice(0, 20), `${seed}: ${result.stderr}`).toEqual([])
+  await until('the end of all processes', () => processesIn(folder).length === 0)
+}
+
 test(
   'windows, sessions and timers give each result exactly once through kills, pauses, Ctrl-C and another parallelism',
-  async () => {
-    const topic = await filledTopic()
-    const drill = new Drill({
-      folder,
-      seed: drillSeed,
-      blows: fullDrill ? [...once, ...once, ...once] : once.slice(0, 6),
-      parallelism: [2, 3, 1],
-      pauseMs: fullDrill ? [500, 4000] : [700, 1500],
-      argumentsOf: argumentsOf(topic, fullDrill ? 20 : 30),
-      environment: { KAFKA_BROKERS: inject('kafkaBootstrap') },
-    })
-    const result = await drill.run()
-    const seed = `seed ${drillSeed}, ${result.fallen} blows, ${result.runs} runs`
-    process.stderr.write(`${seed}\n`)
-    expect(result.code, `${seed}: ${result.stderr}`).toBe(0)
-    const expected = referenceOf(records)
-    const faults = (['tumbling', 'sessions', 'timers'] as const).flatMap((what) =>
-      totalFaults(what, publishedRecords<ClickTotal>(join(folder, 'out', what)), expected[what]),
-    )
-    expect(faults.slice(0, 20), `${seed}: ${result.stderr}`).toEqual([])
-    await until('the end of all processes', () => processesIn(folder).length === 0)
-  },
+  () => drillThrough(fullDrill ? [...once, ...once, ...once] : once.slice(0, 6), fullDrill ? [500, 4000] : [700, 1500]),
   fullDrill ? 900_000 : 180_000,
+)
+
+test.runIf(fullDrill)(
+  'Ctrl-C and --from latest twenty times, with another parallelism each time, change no result',
+  () =>
+    drillThrough(
+      Array.from({ length: 20 }, () => 'interrupt' as const),
+      [300, 3500],
+    ),
+  900_000,
 )
