@@ -4,6 +4,7 @@ const progress = { state: 'RUNNING', recordsIn: 1, recordsOut: 1, lag: Number.Na
 function handle(message, script) {
   const [first, ...rest] = script
   if (message.type === 'start') {
+    if (first === 'killed-loading') process.kill(process.pid, 'SIGKILL')
     if (first === 'refuse') {
       process.send({ type: 'refused', error: { code: 'MR_STORAGE', message: 'disk full' } }, () => process.exit(1))
       return rest

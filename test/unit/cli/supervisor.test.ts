@@ -44,6 +44,16 @@ test('a working process that crashes is started again until the restart strategy
   expect(lost).toEqual(['exit code 7', 'exit code 7', 'exit code 7'])
 })
 
+test('a working process that is killed while the job is loaded is started again, three times at most', async () => {
+  const lost: string[] = []
+  const given = await scripted({
+    script: 'killed-loading',
+    observer: { processLost: (reason) => lost.push(reason) },
+  }).run()
+  expect(given).toMatchObject({ state: 'FAILED', error: { code: 'MR_RESTARTS_EXHAUSTED' } })
+  expect(lost).toEqual(['signal SIGKILL', 'signal SIGKILL', 'signal SIGKILL'])
+})
+
 test('Ctrl-C while a restart is due ends the run at once, and nothing keeps the supervisor alive', async () => {
   let cancelled = false
   const cancel = (): void => {
