@@ -14,6 +14,6 @@ test('records and state of declared types give what untyped ones give, through t
       const declared = await runDisturbed({ ...shape, declared: true }, disturbed)
       expect(linesOf(declared.results)).toEqual(linesOf(untyped.results))
     }),
-    { numRuns: 40, interruptAfterTimeLimit: 4000 },
+    { numRuns: 40, interruptAfterTimeLimit: 3000 },
   )
 }, 30_000)
