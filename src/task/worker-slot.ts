@@ -7,6 +7,7 @@ import { batchCodecOf } from '../formats/batch-codec.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { BlobStore } from '../state/blob-store.ts'
 import { checkedGraph } from './checked-graph.ts'
+import { OutputFirst } from './output-first.ts'
 import { Slot } from './slot.ts'
 import type { BlobStoreReference, FromSlot, SlotStart } from './slot-protocol.ts'
 import { ThreadPort } from './thread-port.ts'
@@ -25,7 +26,8 @@ export async function runWorkerSlot({ graphBuilderOf, blobStoreOf }: WorkerSlotP
   if (port === null) throw new TypeError('a slot runs in a worker thread')
   const start = workerData as SlotStart
   process.setSourceMapsEnabled(true) // per thread: the main thread's setting does not reach a worker
-  const send = (message: FromSlot): void => port.postMessage(message)
+  const output = new OutputFirst((message) => port.postMessage(message), [process.stdout, process.stderr], systemClock)
+  const send = (message: FromSlot): void => output.send(message)
   try {
     const buildGraph = await graphBuilderOf(start)
     checkedGraph(buildGraph(), start)
@@ -54,6 +56,7 @@ export async function runWorkerSlot({ graphBuilderOf, blobStoreOf }: WorkerSlotP
   } catch (error) {
     send({ type: 'slotFailed', error: errorData(error, 'MR_JOB_DEFINITION') })
   }
+  await output.written()
   // The message is on its way already; closing the port lets the thread end once nothing else holds it.
   process.exit(1)
 }

@@ -260,6 +260,22 @@ test('what a slot prints is alone on standard output, to the last line, and the 
   expect(folder.leftovers()).toEqual([])
 })
 
+test('what functions print themselves is on standard output to the last line, also before an error', async () => {
+  folder.writeJob(
+    'logging',
+    `  env.fromSequence(1, 20_000).map((n) => {
+    console.log(n)
+    if (n === Number(args[0])) throw new Error('enough')
+    return n
+  }).filter(() => false).print()`,
+  )
+  const finished = await folder.run(['logging.ts', '-p', '1'])
+  expect(finished.stdout.trimEnd().split('\n')).toHaveLength(20_000)
+  const failed = await folder.run(['logging.ts', '-p', '1', '--', '15000'])
+  expect(failed.stdout.trimEnd().split('\n').at(-1)).toBe('15000')
+  expect(failed.code).toBe(1)
+})
+
 test('flags win over variables, those over millrace.yaml, and the cores are the default', async () => {
   folder.write('good.ts', good)
   folder.write('millrace.yaml', 'parallelism:\n  default: 3\n')
