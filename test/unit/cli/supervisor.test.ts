@@ -101,3 +101,43 @@ test('a working process that can not go on is tried again, and says why', async 
   })
   expect(lost).toEqual(['exit code 7', 'MR_STORAGE: disk full', 'MR_STORAGE: disk full'])
 })
+
+test('a job that ends the process while it is loaded, and one that throws later, are told as what they are', async () => {
+  expect(await scripted({ script: 'exit' }).run()).toMatchObject({
+    type: 'refused',
+    error: { code: 'MR_JOB_DEFINITION', message: expect.stringContaining('exit code 0') },
+  })
+  expect(await scripted({ script: 'throw' }).run()).toMatchObject({
+    type: 'refused',
+    error: { code: 'MR_PROCESS_LOST', message: 'uncaught: boom' },
+  })
+})
+
+test('Ctrl-C while the job is loaded ends it at once: nothing has run', async () => {
+  const supervisor = scripted({ script: 'hang' })
+  const outcome = supervisor.run()
+  supervisor.stop()
+  expect(await outcome).toMatchObject({ type: 'ended', jobName: undefined, state: 'CANCELED', error: undefined })
+})
+
+test('a job that does not come to its end of loading is told after a while, and then refused', async () => {
+  const slow: number[] = []
+  // The notice comes at once, the limit after it.
+  const clock = {
+    ...systemClock,
+    schedule: (delayMs: number, action: () => void) => systemClock.schedule(delayMs / 1000, action),
+  }
+  const supervisor = scripted({ script: 'hang', clock, observer: { startsSlowly: (seconds) => slow.push(seconds) } })
+  expect(await supervisor.run()).toMatchObject({
+    type: 'refused',
+    error: { code: 'MR_JOB_DEFINITION', message: expect.stringContaining('was still being loaded after 60 s') },
+  })
+  expect(slow).toEqual([10])
+})
+
+test('when nobody reads the output the working process is ended, and a job with checkpoints can go on', async () => {
+  const ways: string[] = []
+  const supervisor = scripted({ script: 'close-output', observer: { stopping: (how) => ways.push(how) } })
+  expect(await supervisor.run()).toMatchObject({ state: 'SUSPENDED', error: undefined })
+  expect(ways).toEqual(['outputClosed'])
+})
