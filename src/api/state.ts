@@ -6,9 +6,13 @@ export type Stored<T> = T extends (infer Item)[]
   ? readonly Stored<Item>[]
   : T extends Uint8Array | Date
     ? T
-    : T extends object
-      ? { readonly [Name in keyof T]: Stored<T[Name]> }
-      : T
+    : T extends ReadonlyMap<infer Key, infer Item>
+      ? ReadonlyMap<Key, Stored<Item>>
+      : T extends ReadonlySet<infer Item>
+        ? ReadonlySet<Item>
+        : T extends object
+          ? { readonly [Name in keyof T]: Stored<T[Name]> }
+          : T
 
 /** One value a key. */
 export interface ValueState<T> {

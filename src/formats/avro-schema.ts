@@ -1,9 +1,9 @@
-import type { DataType, DeclaredType, RecordField, RecordType } from './data-type.ts'
+import type { DataType, DeclaredType, MapType, RecordField, RecordType } from './data-type.ts'
 import { typeText } from './type-text.ts'
 import { defaultRecordName } from './types.ts'
 
 /** An Avro schema as JSON data. */
-export type AvroSchema = string | AvroRecord | AvroArray | readonly AvroSchema[] | AvroUntyped
+export type AvroSchema = string | AvroRecord | AvroArray | AvroMap | readonly AvroSchema[] | AvroUntyped
 export interface AvroRecord {
   readonly name: string
   readonly type: 'record'
@@ -18,6 +18,12 @@ export interface AvroField {
 export interface AvroArray {
   readonly type: 'array'
   readonly items: AvroSchema
+  /** What the items are here: a Set's, or (records of key and value) a Map's whose keys are no strings. */
+  readonly millrace?: 'map' | 'set'
+}
+export interface AvroMap {
+  readonly type: 'map'
+  readonly values: AvroSchema
 }
 /** R39: untyped values are msgpackr in Avro bytes, marked by an attribute. */
 export interface AvroUntyped {
@@ -42,6 +48,10 @@ function schemaOf(type: DeclaredType<unknown>, path: string, names: Map<string, 
       return recordSchema(type, path, names)
     case 'array':
       return { type: 'array', items: schemaOf(type.items, path, names) }
+    case 'map':
+      return mapSchema(type, path, names)
+    case 'set':
+      return { type: 'array', items: schemaOf(type.items, path, names), millrace: 'set' }
     case 'nullable':
       return ['null', schemaOf(type.of, path, names)]
     case 'int32':
@@ -53,6 +63,17 @@ function schemaOf(type: DeclaredType<unknown>, path: string, names: Map<string, 
     case 'bytes':
       return type.kind
   }
+}
+
+/** Avro's maps have strings as keys; the bytes of others are the same as those of an array of entries. */
+function mapSchema(type: MapType<unknown>, path: string, names: Map<string, string>): AvroSchema {
+  if (type.key.kind === 'string') return { type: 'map', values: schemaOf(type.value, path, names) }
+  const fields = [
+    { name: 'key', type: type.key },
+    { name: 'value', type: type.value },
+  ]
+  const entry: RecordType<unknown> = { kind: 'record', name: defaultRecordName, fields }
+  return { type: 'array', items: recordSchema(entry, `${path}_entry`, names), millrace: 'map' }
 }
 
 function recordSchema(type: RecordType<unknown>, path: string, names: Map<string, string>): AvroSchema {
@@ -91,14 +112,15 @@ function avroNames(fields: readonly RecordField[]): string[] {
 /** Avro's Parsing Canonical Form (Avro 1.12 specification): attributes that do not change the bytes are left out. */
 export function canonicalSchemaText(schema: AvroSchema): string {
   if (typeof schema === 'string') return JSON.stringify(schema)
-  if ('millrace' in schema) return JSON.stringify(schema.type)
   if ('items' in schema) return `{"type":"array","items":${canonicalSchemaText(schema.items)}}`
+  if ('values' in schema && 'type' in schema) return `{"type":"map","values":${canonicalSchemaText(schema.values)}}`
   if ('fields' in schema) {
     const fields = schema.fields.map(
       (field) => `{"name":${JSON.stringify(field.name)},"type":${canonicalSchemaText(field.type)}}`,
     )
     return `{"name":${JSON.stringify(schema.name)},"type":"record","fields":[${fields.join(',')}]}`
   }
+  if ('millrace' in schema) return JSON.stringify(schema.type)
   return `[${schema.map(canonicalSchemaText).join(',')}]`
 }
 

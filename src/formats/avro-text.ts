@@ -35,6 +35,15 @@ export function writeText(type: DeclaredType<unknown>, x: string, names: LocalNa
       const items = `for(let ${index}=0;${index}<${x}.length;${index}++){const ${item}=${x}[${index}];${writeText(type.items, item, names)}}`
       return `if(!Array.isArray(${x}))fail();if(${x}.length>0){${ensure(10)}p=writeLong(b,p,${x}.length);${items}}${ensure(1)}b[p++]=0;`
     }
+    case 'map': {
+      const [key, value] = [names.fresh('x'), names.fresh('x')]
+      const entry = `${writeText(type.key, key, names)}${writeText(type.value, value, names)}`
+      return writeBlockText(x, { kind: 'Map', each: `const [${key},${value}]`, item: entry })
+    }
+    case 'set': {
+      const item = names.fresh('x')
+      return writeBlockText(x, { kind: 'Set', each: `const ${item}`, item: writeText(type.items, item, names) })
+    }
     case 'record': {
       const fields = type.fields.map((field) => {
         const local = names.fresh('x')
@@ -43,6 +52,12 @@ export function writeText(type: DeclaredType<unknown>, x: string, names: LocalNa
       return `if(typeof ${x}!=='object'||${x}===null)fail();${fields.join('\n')}`
     }
   }
+}
+
+/** One block with all items of a Map or Set, then the empty one. */
+function writeBlockText(x: string, { kind, each, item }: { kind: string; each: string; item: string }): string {
+  const items = `${ensure(10)}p=writeLong(b,p,${x}.size);for(${each} of ${x}){${item}}`
+  return `if(!(${x} instanceof ${kind}))fail();if(${x}.size>0){${items}}${ensure(1)}b[p++]=0;`
 }
 
 function writeIntText(x: string, names: LocalNames): string {
@@ -70,6 +85,16 @@ export function readText(type: DeclaredType<unknown>, x: string, names: LocalNam
       return `if(b[p++]===0)${x}=null;else{${readText(type.of, x, names)}}`
     case 'array':
       return readArrayText(type.items, x, names)
+    case 'map': {
+      const [key, value] = [names.fresh('v'), names.fresh('v')]
+      const entry = `let ${key};{${readText(type.key, key, names)}}let ${value};{${readText(type.value, value, names)}}`
+      return readBlocksText(x, { into: 'new Map()', item: (map) => `${entry}${map}.set(${key},${value})` }, names)
+    }
+    case 'set': {
+      const item = names.fresh('v')
+      const read = `let ${item};{${readText(type.items, item, names)}}`
+      return readBlocksText(x, { into: 'new Set()', item: (set) => `${read}${set}.add(${item})` }, names)
+    }
     case 'record': {
       const locals = type.fields.map((field) => ({ field, local: names.fresh('v') }))
       const reads = locals.map(({ field, local }) => `let ${local};{${readText(field.type, local, names)}}`)
@@ -79,9 +104,22 @@ export function readText(type: DeclaredType<unknown>, x: string, names: LocalNam
   }
 }
 
-/** Blocks of items until an empty one; a negative count is followed by the block's size in bytes. */
 function readArrayText(items: DeclaredType<unknown>, x: string, names: LocalNames): string {
-  const [count, item, list] = [names.fresh('n'), names.fresh('v'), names.fresh('a')]
-  const block = `for(let k=0;k<${count};k++){let ${item};${readText(items, item, names)}${list}.push(${item})}`
-  return `const ${list}=[];for(;;){const ${count}=readCount(b,p,e);p=cursor.position;if(${count}===0)break;${block}}${x}=${list};`
+  const item = names.fresh('v')
+  const read = `let ${item};{${readText(items, item, names)}}`
+  return readBlocksText(x, { into: '[]', item: (list) => `${read}${list}.push(${item})` }, names)
+}
+
+interface Blocks {
+  /** The empty collection. */
+  readonly into: string
+  /** Statements that read an item and add it to the named collection. */
+  item(collection: string): string
+}
+
+/** Blocks of items until an empty one; a negative count is followed by the block's size in bytes. */
+function readBlocksText(x: string, { into, item }: Blocks, names: LocalNames): string {
+  const [count, all] = [names.fresh('n'), names.fresh('a')]
+  const block = `for(let k=0;k<${count};k++){${item(all)}}`
+  return `const ${all}=${into};for(;;){const ${count}=readCount(b,p,e);p=cursor.position;if(${count}===0)break;${block}}${x}=${all};`
 }

@@ -45,9 +45,11 @@ function columnarCodec(type: DeclaredType<unknown>): BatchCodec {
   }
 }
 
+const nestedKinds: readonly string[] = ['record', 'array', 'map', 'set']
+
 function nestedCodec(type: DeclaredType<unknown>): ValueCodec | undefined {
   const of = type.kind === 'nullable' ? type.of : type
-  return of.kind === 'record' || of.kind === 'array' ? declaredCodec(of) : undefined
+  return nestedKinds.includes(of.kind) ? declaredCodec(of) : undefined
 }
 
 /** Typed arrays need an aligned start; what comes inside of a frame may have none. */

@@ -1,5 +1,5 @@
 import { MillraceError } from '../common/errors.ts'
-import type { ArrayType, DataType, DeclaredType, RecordType } from './data-type.ts'
+import type { ArrayType, DataType, DeclaredType, MapType, RecordType, SetType } from './data-type.ts'
 import { nameText } from './type-text.ts'
 
 /**
@@ -23,6 +23,10 @@ function declaredProblem(type: DeclaredType<unknown>, value: unknown, path: stri
       return recordProblem(type, value, path)
     case 'array':
       return arrayProblem(type, value, path)
+    case 'map':
+      return mapProblem(type, value, path)
+    case 'set':
+      return setProblem(type, value, path)
     case 'nullable':
       return value === null || value === undefined ? undefined : declaredProblem(type.of, value, path)
     case 'string':
@@ -57,6 +61,30 @@ function arrayProblem(type: ArrayType<unknown>, value: unknown, path: string): s
   return undefined
 }
 
+function mapProblem(type: MapType<unknown>, value: unknown, path: string): string | undefined {
+  if (!(value instanceof Map)) return unexpected('map', value, path)
+  let index = 0
+  for (const [key, item] of value as ReadonlyMap<unknown, unknown>) {
+    const problem =
+      declaredProblem(type.key, key, `${path}.keys()[${index}]`) ??
+      declaredProblem(type.value, item, mapItemPath(path, key))
+    if (problem !== undefined) return problem
+    index++
+  }
+  return undefined
+}
+
+function setProblem(type: SetType<unknown>, value: unknown, path: string): string | undefined {
+  if (!(value instanceof Set)) return unexpected('set', value, path)
+  let index = 0
+  for (const item of value as ReadonlySet<unknown>) {
+    const problem = declaredProblem(type.items, item, `${path}.values()[${index}]`)
+    if (problem !== undefined) return problem
+    index++
+  }
+  return undefined
+}
+
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -83,6 +111,11 @@ export function fieldPath(path: string, name: string): string {
 
 export function itemPath(path: string, index: number): string {
   return `${path}[${index}]`
+}
+
+/** A value of a map, by its key. */
+export function mapItemPath(path: string, key: unknown): string {
+  return `${path}[${typeof key === 'string' ? JSON.stringify(key) : String(key)}]`
 }
 
 /** True for an object whose prototype is Object's (of any realm) or none. */

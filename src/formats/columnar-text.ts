@@ -64,6 +64,8 @@ function columnOf(type: DeclaredType<unknown>, place: Place): Column {
         get: `x=copyOfBytes(b,p${c},p${c}+=a${c}[i]);`,
       }
     case 'array':
+    case 'map':
+    case 'set':
     case 'record':
       return nestedColumn(place)
     case 'nullable':
@@ -88,7 +90,7 @@ const t${c}=f${c}===1?b.ucs2Slice(p${c},p):b.latin1Slice(p${c},p);`,
   }
 }
 
-/** Records and arrays inside of a record: Avro's binary encoding, one value after another. */
+/** Records, arrays, maps and sets inside of a record: Avro's binary encoding, one value after another. */
 function nestedColumn({ column: c, value, nullable }: Place): Column {
   // The codec names the field within its value only: `fail` names it within the row.
   const write = `try{codecs[${c}].write(w,x)}catch{fail(r)}`

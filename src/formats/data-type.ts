@@ -14,8 +14,11 @@ export interface UntypedType<T> {
 
 export type ScalarKind = 'string' | 'int32' | 'long' | 'double' | 'boolean' | 'bytes'
 
-/** A declared type: scalars, records, arrays, and nullable ones. */
-export type DeclaredType<T> = ScalarType<T> | RecordType<T> | ArrayType<T> | NullableType<T>
+/** A declared type: scalars, records, arrays, maps, sets, and nullable ones. */
+export type DeclaredType<T> = ScalarType<T> | RecordType<T> | ArrayType<T> | MapType<T> | SetType<T> | NullableType<T>
+
+/** What a Map or a Set tells its keys and items apart by: by value, so no bytes. */
+export type KeyType = ScalarType<string | number | boolean>
 
 export interface ScalarType<T> {
   readonly kind: ScalarKind
@@ -38,6 +41,21 @@ export interface RecordField {
 export interface ArrayType<T> {
   readonly kind: 'array'
   readonly items: DeclaredType<unknown>
+  readonly [carried]?: T
+}
+
+/** A JavaScript Map. */
+export interface MapType<T> {
+  readonly kind: 'map'
+  readonly key: KeyType
+  readonly value: DeclaredType<unknown>
+  readonly [carried]?: T
+}
+
+/** A JavaScript Set. */
+export interface SetType<T> {
+  readonly kind: 'set'
+  readonly items: KeyType
   readonly [carried]?: T
 }
 

@@ -66,14 +66,14 @@ export class RecordScanner {
   }
 }
 
-/** The scan of a field that is a record or a list; undefined for scalars, whose text stands in the scanner itself. */
+/** The scan of a field that is a record, a list, a map or a set; undefined for scalars, whose text stands in the scanner itself. */
 function nestedScan(type: DeclaredType<unknown>): Scan | undefined {
   if (type.kind === 'nullable') return nestedScan(type.of)
   if (type.kind === 'record') {
     const scanner = new RecordScanner(type)
     return (bytes, view, start, end) => scanner.scan(bytes, view, start, end)
   }
-  if (type.kind !== 'array') return undefined
+  if (type.kind !== 'array' && type.kind !== 'map' && type.kind !== 'set') return undefined
   return (bytes, _view, start, end) => {
     try {
       return pickDeclared(type, JSON.parse(bytes.utf8Slice(start, end)), '')

@@ -79,6 +79,8 @@ function valueText(type: DeclaredType<unknown>, nested: string): string {
       return `if(b[p]===110){if(!(${literal('null')}))${fail};v=null;p+=4}else{${valueText(type.of, nested)}}`
     case 'record':
     case 'array':
+    case 'map':
+    case 'set':
       return `{const q=p;p=skipValue(b,p,end);if(p<0)${fail};v=${nested}(b,dv,q,p);if(v===undefined)${fail};}`
   }
 }

@@ -1,5 +1,5 @@
 import { MillraceError, messageOf } from '../common/errors.ts'
-import { checkValue, fieldPath, itemPath } from './check-value.ts'
+import { checkValue, fieldPath, itemPath, mapItemPath } from './check-value.ts'
 import type { DeclaredType } from './data-type.ts'
 import type { Encoder, Format } from './format.ts'
 import { DeclaredJsonDecoder, parseJson } from './json-decoder.ts'
@@ -78,6 +78,15 @@ function jsonValueOf(type: DeclaredType<unknown>, value: unknown, path: string):
     }
     case 'array':
       return (value as readonly unknown[]).map((item, index) => jsonValueOf(type.items, item, itemPath(path, index)))
+    case 'map': {
+      const entries = Array.from(value as ReadonlyMap<unknown, unknown>, ([key, item]) => [
+        jsonValueOf(type.key, key, path),
+        jsonValueOf(type.value, item, mapItemPath(path, key)),
+      ])
+      return type.key.kind === 'string' ? Object.fromEntries(entries) : entries
+    }
+    case 'set':
+      return Array.from(value as ReadonlySet<unknown>, (item) => jsonValueOf(type.items, item, path))
     case 'nullable':
       return value === null || value === undefined ? null : jsonValueOf(type.of, value, path)
     case 'bytes':

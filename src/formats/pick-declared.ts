@@ -1,6 +1,6 @@
 import { MillraceError } from '../common/errors.ts'
-import { fieldPath, itemPath, problemOf, unexpected } from './check-value.ts'
-import type { DeclaredType, RecordType } from './data-type.ts'
+import { fieldPath, itemPath, mapItemPath, problemOf, unexpected } from './check-value.ts'
+import type { DeclaredType, MapType, RecordType } from './data-type.ts'
 
 /**
  * The declared value in what JSON.parse gave: only declared fields, a missing nullable field as null, bytes from
@@ -14,6 +14,11 @@ export function pickDeclared(type: DeclaredType<unknown>, value: unknown, path: 
     case 'array':
       if (!Array.isArray(value)) throw wrong('array', value, path)
       return value.map((item, index) => pickDeclared(type.items, item, itemPath(path, index)))
+    case 'map':
+      return pickMap(type, value, path)
+    case 'set':
+      if (!Array.isArray(value)) throw wrong('array', value, path)
+      return new Set(value.map((item, index) => pickDeclared(type.items, item, itemPath(path, index))))
     case 'nullable':
       return value === null || value === undefined ? null : pickDeclared(type.of, value, path)
     case 'int32':
@@ -39,6 +44,23 @@ function pickRecord(type: RecordType<unknown>, value: unknown, path: string): un
     picked[name] = pickDeclared(fieldType, field, fieldPath(path, name))
   }
   return picked
+}
+
+/** An object where the keys are strings, else a list of pairs. */
+function pickMap({ key, value: itemType }: MapType<unknown>, value: unknown, path: string): unknown {
+  if (key.kind === 'string') {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('object', value, path)
+    const entries = Object.entries(value)
+    return new Map(entries.map(([name, item]) => [name, pickDeclared(itemType, item, mapItemPath(path, name))]))
+  }
+  if (!Array.isArray(value)) throw wrong('array', value, path)
+  return new Map(
+    value.map((pair: unknown, index) => {
+      if (!Array.isArray(pair) || pair.length !== 2) throw wrong('[key, value]', pair, itemPath(path, index))
+      const picked = pickDeclared(key, pair[0], itemPath(itemPath(path, index), 0))
+      return [picked, pickDeclared(itemType, pair[1], mapItemPath(path, picked))]
+    }),
+  )
 }
 
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/

@@ -13,6 +13,10 @@ export function typeText(type: DataType<unknown>): string {
     }
     case 'array':
       return `array<${typeText(type.items)}>`
+    case 'map':
+      return `map<${typeText(type.key)}, ${typeText(type.value)}>`
+    case 'set':
+      return `set<${typeText(type.items)}>`
     case 'nullable':
       return `nullable<${typeText(type.of)}>`
     case 'untyped':

@@ -4,11 +4,14 @@ import type {
   ArrayType,
   DataType,
   DeclaredType,
+  KeyType,
+  MapType,
   NullableType,
   RecordField,
   RecordType,
   ScalarKind,
   ScalarType,
+  SetType,
   UntypedType,
 } from './data-type.ts'
 import type { Decoder, Encoder, Format } from './format.ts'
@@ -102,6 +105,33 @@ export function bytes(): ScalarFormat<Uint8Array> {
 /** A list of values of one type. */
 export function array<D extends DeclaredType<unknown>>(of: D): ArrayType<TypeOf<D>[]> {
   return Object.freeze({ kind: 'array', items: of })
+}
+
+/**
+ * A Map. Its keys are strings, numbers or booleans. In JSON it is an object where the keys are strings, else a list of
+ * `[key, value]` pairs; in Avro a map, or an array of entries.
+ * @throws MillraceError MR_JOB_DEFINITION for keys of another type
+ */
+export function map<K extends KeyType, V extends DeclaredType<unknown>>(
+  key: K,
+  value: V,
+): MapType<Map<TypeOf<K>, TypeOf<V>>> {
+  return Object.freeze({ kind: 'map', key: keyType(key, 'The keys of a map'), value })
+}
+
+/**
+ * A Set of strings, numbers or booleans. In JSON and Avro it is a list, in which what stands twice counts once.
+ * @throws MillraceError MR_JOB_DEFINITION for items of another type
+ */
+export function set<D extends KeyType>(of: D): SetType<Set<TypeOf<D>>> {
+  return Object.freeze({ kind: 'set', items: keyType(of, 'The items of a set') })
+}
+
+const keyKinds: readonly string[] = ['string', 'int32', 'long', 'double', 'boolean']
+
+function keyType(type: DeclaredType<unknown>, what: string): KeyType {
+  if (keyKinds.includes(type.kind)) return type as KeyType
+  throw new MillraceError('MR_JOB_DEFINITION', `${what} can not be of type ${type.kind}: use ${keyKinds.join(', ')}.`)
 }
 
 /** A value or null. In a record, a missing field is read as null. */

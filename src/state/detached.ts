@@ -53,9 +53,18 @@ function refused(value: object): never {
   )
 }
 
-/** Freezes plain data all the way down; bytes can not be frozen. */
+/** Freezes plain data all the way down, Maps and Sets too; bytes can not be frozen. */
 export function deeplyFrozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return value
-  for (const item of Object.values(value)) deeplyFrozen(item)
+  const isCollection = value instanceof Map || value instanceof Set
+  for (const item of isCollection ? value.values() : Object.values(value)) deeplyFrozen(item)
+  // Their contents are no properties: what would change them is taken away.
+  if (isCollection) for (const name of ['set', 'add', 'delete', 'clear']) Object.defineProperty(value, name, isFrozen)
   return Object.freeze(value)
+}
+
+const isFrozen = {
+  value: () => {
+    throw new TypeError('A value that came out of state can not be changed: make a new one and update (R6).')
+  },
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type SlicedBuffer, slicedBuffer } from '../../../src/formats/avro-primitives.ts'
-import type { DeclaredType } from '../../../src/formats/data-type.ts'
+import type { DeclaredType, KeyType } from '../../../src/formats/data-type.ts'
 import {
   array,
   boolean,
@@ -11,8 +11,10 @@ import {
   int32,
   json,
   long,
+  map,
   nullable,
   record,
+  set,
   string,
 } from '../../../src/formats/index.ts'
 import { RecordScanner } from '../../../src/formats/json-decoder.ts'
@@ -158,6 +160,10 @@ function finite(type: DeclaredType<unknown>): DeclaredType<unknown> {
       return long()
     case 'array':
       return array(finite(type.items))
+    case 'map':
+      return map(finite(type.key) as KeyType, finite(type.value))
+    case 'set':
+      return set(finite(type.items) as KeyType)
     case 'nullable':
       return nullable(finite(type.of))
     case 'record':
@@ -166,6 +172,27 @@ function finite(type: DeclaredType<unknown>): DeclaredType<unknown> {
       return type
   }
 }
+
+test('maps are objects or lists of pairs, sets are lists; what does not fit is named by its key', () => {
+  const type = record({ totals: map(string(), int32()), names: map(int32(), string()), tags: set(string()) })
+  const format = json(type)
+  const value = {
+    totals: new Map([
+      ['a', 1],
+      ['__proto__', 2],
+    ]),
+    names: new Map([[7, 'seven']]),
+    tags: new Set(['x', 'y']),
+  }
+  const text = '{"totals":{"a":1,"__proto__":2},"names":[[7,"seven"]],"tags":["x","y"]}'
+  expect(format.createEncoder().encode(value).toString()).toBe(text)
+  const decode = (body: string) => format.createDecoder().decode(Buffer.from(body), 0, Buffer.byteLength(body))
+  assert.deepStrictEqual(decode(text), value)
+  assert.deepStrictEqual(decode(text.replace('["x","y"]', '["x","y","x"]')), value)
+  expect(() => decode(text.replace('"a":1', '"a":"1"'))).toThrow('totals["a"]: expected int32, got string')
+  expect(() => decode(text.replace('[7,"seven"]', '[7]'))).toThrow('names[0]: expected [key, value], got array')
+  expect(() => decode(text.replace('"y"', '5'))).toThrow('tags[1]: expected string, got 5')
+})
 
 test('doubles are read exactly as JSON.parse reads them', () => {
   const type = record({ n: double() })

@@ -12,8 +12,10 @@ import {
   double,
   int32,
   long,
+  map,
   nullable,
   record,
+  set,
   string,
   untyped,
 } from '../../../src/formats/index.ts'
@@ -71,6 +73,41 @@ test('the bytes are those of avsc for the same schema', () => {
     }),
     { numRuns: 500 },
   )
+})
+
+test('maps and sets have the bytes of maps and arrays of Avro', () => {
+  const text = map(string(), array(double()))
+  const byText = new Map([
+    ['a', [1, 2]],
+    ['', []],
+  ])
+  const mapType = avsc.Type.forSchema(avroSchema(text) as avsc.Schema)
+  expect(
+    serializerOf(text)
+      .encode(byText)
+      .equals(mapType.toBuffer(Object.fromEntries(byText))),
+  ).toBe(true)
+
+  const numbers = map(int32(), string())
+  const entries = avsc.Type.forSchema(avroSchema(numbers) as avsc.Schema)
+  const bytesOfEntries = entries.toBuffer([{ key: 7, value: 'seven' }])
+  expect(
+    serializerOf(numbers)
+      .encode(new Map([[7, 'seven']]))
+      .equals(bytesOfEntries),
+  ).toBe(true)
+
+  const items = avsc.Type.forSchema(avroSchema(set(string())) as avsc.Schema)
+  expect(
+    serializerOf(set(string()))
+      .encode(new Set(['x', 'y']))
+      .equals(items.toBuffer(['x', 'y'])),
+  ).toBe(true)
+})
+
+test('keys of maps and items of sets are told apart by value', () => {
+  expect(() => map(bytes() as never, string())).toThrow('The keys of a map can not be of type bytes')
+  expect(() => set(array(string()) as never)).toThrow('The items of a set can not be of type array')
 })
 
 test('values follow each other in one writer, which grows', () => {

@@ -1,6 +1,18 @@
 import fc from 'fast-check'
 import type { DataType, DeclaredType } from '../../../../src/formats/data-type.ts'
-import { array, boolean, bytes, double, int32, long, nullable, record, string } from '../../../../src/formats/index.ts'
+import {
+  array,
+  boolean,
+  bytes,
+  double,
+  int32,
+  long,
+  map,
+  nullable,
+  record,
+  set,
+  string,
+} from '../../../../src/formats/index.ts'
 
 /**
  * Field names that would be code, structure or prototype, were they not quoted.
@@ -56,6 +68,8 @@ const scalar: fc.Arbitrary<DeclaredType<unknown>> = fc.constantFrom<DeclaredType
   bytes(),
 )
 
+const keyType = fc.constantFrom(string(), int32(), long(), double(), boolean())
+
 const trees = fc.letrec<{ type: DeclaredType<unknown>; record: DeclaredType<unknown> }>((tie) => ({
   type: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
@@ -63,6 +77,8 @@ const trees = fc.letrec<{ type: DeclaredType<unknown>; record: DeclaredType<unkn
     scalar,
     tie('record'),
     tie('type').map((type) => array(type)),
+    fc.tuple(keyType, tie('type')).map(([key, value]) => map(key, value)),
+    keyType.map((type) => set(type)),
     tie('type').map((type) => (type.kind === 'nullable' ? type : nullable(type))),
   ),
   record: fc
@@ -89,6 +105,12 @@ export function anyValueOf(type: DataType<unknown>): fc.Arbitrary<unknown> {
       return fc.uint8Array({ maxLength: 20 })
     case 'array':
       return fc.array(anyValueOf(type.items), { maxLength: 5 })
+    case 'map':
+      return fc
+        .array(fc.tuple(anyValueOf(type.key), anyValueOf(type.value)), { maxLength: 5 })
+        .map((entries) => new Map(entries))
+    case 'set':
+      return fc.array(anyValueOf(type.items), { maxLength: 5 }).map((items) => new Set(items))
     case 'nullable':
       return fc.option(anyValueOf(type.of))
     case 'record':
