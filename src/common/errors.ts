@@ -38,6 +38,16 @@ export const errorCodes = {
     remedy: 'Correct the producer or the format, or give the source a dead-letter output.',
     severity: 'retryable',
   },
+  MR_SCHEMA_REGISTRY: {
+    cause: 'The schema registry did not answer, or answered with an error.',
+    remedy: 'Check the named address, the credentials, and that the registry runs.',
+    severity: 'retryable',
+  },
+  MR_SCHEMA_INCOMPATIBLE: {
+    cause: 'Two schemas do not fit: a reader and a writer, or a new one and those that the registry holds for a subject.',
+    remedy: 'Give the new fields defaults, or change the schema as the named place asks.',
+    severity: 'fatal',
+  },
   MR_KEY: {
     cause: 'A key selector gave a value that can not be a key (R36).',
     remedy: 'Keys are strings, finite numbers, bigints, booleans, bytes, or tuples of them.',

@@ -123,11 +123,86 @@ function readLength(bytes: Uint8Array, start: number, end: number): number {
   return from
 }
 
-/** The number of items of an array block. An item has one byte at least, so that a damaged count can not run away. */
-export function readCount(bytes: Uint8Array, start: number, end: number): number {
-  const count = readLong(bytes, start)
-  if (count < 0 || count > end - cursor.position) throw damaged()
+/**
+ * The number of items of a block of an array or map; a negative one is followed by the block's size in bytes, which
+ * other writers than ours may give.
+ * @param emptyItems how many items may be there without a byte for each: with none, a damaged count can not run away
+ */
+export function readCount(bytes: Uint8Array, start: number, end: number, emptyItems = 0): number {
+  let count = readLong(bytes, start)
+  if (count < 0) {
+    count = -count
+    readLong(bytes, cursor.position)
+  }
+  if (count > Math.max(end - cursor.position, emptyItems)) throw damaged()
   return count
+}
+
+/** Steps over a length and that many bytes. */
+export function skipBytes(bytes: Uint8Array, start: number, end: number): void {
+  readLength(bytes, start, end)
+}
+
+/** @throws RangeError where the number does not fit 32 bits */
+export function readInt(bytes: Uint8Array, start: number): number {
+  const value = readLong(bytes, start)
+  if ((value | 0) !== value) throw damaged()
+  return value
+}
+
+/** @throws RangeError where a number does not hold the value exactly */
+export function readSafeLong(bytes: Uint8Array, start: number): number {
+  const value = readLong(bytes, start)
+  if (!Number.isSafeInteger(value)) throw new RangeError('A long is too large for a number: read longs as bigint')
+  return value
+}
+
+/** @throws RangeError where the value does not fit 64 bits */
+export function readBigLong(bytes: Uint8Array, start: number): bigint {
+  let position = start
+  let zigzag = 0n
+  for (let shift = 0n; ; shift += 7n) {
+    const byte = bytes[position++] ?? 0
+    zigzag |= BigInt(byte & 127) << shift
+    if (byte < 128) break
+    if (position - start === maxVarintLength) throw damaged()
+  }
+  if (zigzag >= 1n << 64n) throw damaged()
+  cursor.position = position
+  return (zigzag >> 1n) ^ -(zigzag & 1n)
+}
+
+/** @throws RangeError where the number does not fit 32 bits */
+export function asInt(value: bigint): bigint {
+  if (BigInt.asIntN(32, value) !== value) throw damaged()
+  return value
+}
+
+export interface SymbolTable {
+  readonly name: string
+  readonly symbols: readonly string[]
+  /** What each is read as. */
+  readonly read: readonly (string | undefined)[]
+}
+
+/** @throws RangeError where there is no such symbol, or it is none of the reader's */
+export function symbolAt({ name, symbols, read }: SymbolTable, index: number): string {
+  const symbol = read[index]
+  if (symbol !== undefined) return symbol
+  if (symbols[index] === undefined) throw damaged()
+  throw unreadable(`${symbols[index]} is no symbol of enum ${name}`)
+}
+
+/** Also a key such as `__proto__` becomes a field of its own. */
+export function setOwn(map: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__')
+    Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true })
+  else map[key] = value
+}
+
+/** Whole bytes whose value the reader's type has no place for. */
+export function unreadable(message: string): Error {
+  return new RangeError(message)
 }
 
 /** Bytes that are no value of their type: the checksum of the blob was right, so the type must be wrong. */

@@ -75,14 +75,14 @@ export function readText(type: DeclaredType<unknown>, x: string, names: LocalNam
     case 'int32':
     case 'long': {
       const byte = names.fresh('c')
-      return `const ${byte}=b[p];if(${byte}<128){${x}=(${byte}>>1)^-(${byte}&1);p++}else{${x}=readLong(b,p);p=cursor.position}`
+      return `const ${byte}=b[p];if(${byte}<128){${x}=(${byte}>>1)^-(${byte}&1);p++}else{${x}=${type.kind === 'int32' ? 'readInt' : 'readSafeLong'}(b,p);p=cursor.position}`
     }
     case 'double':
       return `if(e-p<8)throw damaged();${x}=b.readDoubleLE(p);p+=8;`
     case 'boolean':
-      return `${x}=b[p++]===1;`
+      return `if(!(b[p]<=1))throw damaged();${x}=b[p++]===1;`
     case 'nullable':
-      return `if(b[p++]===0)${x}=null;else{${readText(type.of, x, names)}}`
+      return `if(b[p]===0){p++;${x}=null}else{if(b[p++]!==2)throw damaged();${readText(type.of, x, names)}}`
     case 'array':
       return readArrayText(type.items, x, names)
     case 'map': {

@@ -1,4 +1,11 @@
 /// <reference types="node" preserve="true" />
+export {
+  type AvroOptions,
+  type AvroSchemaSource,
+  type AvroValueOptions,
+  avro,
+  type DeclaredAvroOptions,
+} from './avro.ts'
 export type {
   ArrayType,
   DataType,
