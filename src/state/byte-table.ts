@@ -7,6 +7,7 @@ import type { Chunk } from './chunk-reader.ts'
 import type { ChunkSubject } from './chunk-writer.ts'
 import type { CurrentKey } from './current-key.ts'
 import { Entry } from './entry.ts'
+import { homeSlot } from './key-index.ts'
 import type { ManagedMemory } from './managed-memory.ts'
 import type { NumericLayout } from './numeric-layout.ts'
 import type { StateTable } from './state-table.ts'
@@ -306,15 +307,6 @@ export class ByteTable implements StateTable {
   #log(groupIndex: number): ChangeLog {
     return this.logs[groupIndex] as ChangeLog
   }
-}
-
-/**
- * Where the search for a hash begins. Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): the low bits of
- * the hash say the key group, and a subtask has only some of those, so they alone would crowd its keys into parts of the
- * index.
- */
-function homeSlot(hash: number, mask: number): number {
-  return Math.imul(hash, 0x9e3779b1) >>> Math.clz32(mask)
 }
 
 function bytesOf(slots: number, capacity: number, width: number): number {

@@ -5,8 +5,10 @@ import type { EntryChanges } from './entry-changes.ts'
 import { orderByHash } from './hash-order.ts'
 import { Pane } from './pane.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
+import { ValueArena } from './value-arena.ts'
 
-type PreservedValues = Map<Entry, Buffer>
+/** Where its bytes begin in the arena. */
+type PreservedValues = Map<Entry, number>
 
 /** The piece that is being written. */
 interface OpenPiece {
@@ -34,6 +36,7 @@ export class EntrySnapshot implements TableSnapshot {
   readonly #preserved: (PreservedValues | undefined)[]
   readonly #droppedPanes: Pane[] = []
   readonly #writer: ChunkWriter
+  readonly #arena: ValueArena
   #base = 0
   #scan: ((groupIndex: number, target: Entry[]) => void) | undefined
   /** Key groups below are written. */
@@ -47,6 +50,7 @@ export class EntrySnapshot implements TableSnapshot {
     this.#isFull = new Uint8Array(changes.logs.length).fill(1)
     this.#preserved = new Array(changes.logs.length).fill(undefined)
     this.#writer = new ChunkWriter(changes.options.subject)
+    this.#arena = new ValueArena(changes.options.subject.serializer)
   }
 
   get isDone(): boolean {
@@ -73,7 +77,7 @@ export class EntrySnapshot implements TableSnapshot {
       values = new Map()
       this.#preserved[groupIndex] = values
     }
-    if (!values.has(entry)) values.set(entry, this.#changes.options.subject.serializer.encode(entry.value))
+    if (!values.has(entry)) values.set(entry, this.#arena.add(entry.value))
   }
 
   paneDropped(pane: Pane): void {
@@ -93,6 +97,7 @@ export class EntrySnapshot implements TableSnapshot {
   end(): void {
     this.#nextGroup = this.#isFull.length
     this.#preserved.fill(undefined)
+    this.#arena.clear()
     this.#open = undefined
     this.#changes.ended(this)
   }
@@ -156,10 +161,10 @@ export class EntrySnapshot implements TableSnapshot {
     const end = Math.min(entries.length, start + Math.max(1, Math.ceil(budget)))
     for (let index = start; index < end; index++) {
       const entry = entries[order[index] as number] as Entry
-      const bytes = preserved?.get(entry)
+      const place = preserved?.get(entry)
       this.#writeKey(entry)
-      if (bytes === undefined) this.#writer.value(entry.value)
-      else this.#writer.valueBytes(bytes)
+      if (place === undefined) this.#writer.value(entry.value)
+      else this.#writer.valueBytes(this.#arena.at(place))
     }
     piece.position = end
     if (end === entries.length) this.#finish(piece)
@@ -180,7 +185,7 @@ export class EntrySnapshot implements TableSnapshot {
     this.#open = undefined
     this.#preserved[groupIndex] = undefined
     this.#nextGroup = groupIndex + 1
-    if (this.isDone) this.#changes.ended(this)
+    if (this.isDone) this.end()
   }
 
   #keyGroup(groupIndex: number): number {

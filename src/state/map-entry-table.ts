@@ -5,6 +5,7 @@ import type { ByteRange, Chunk } from './chunk-reader.ts'
 import { type CurrentKey, ownedKey } from './current-key.ts'
 import { Entry } from './entry.ts'
 import { EntryChanges, type EntrySource } from './entry-changes.ts'
+import { type Keyed, KeyIndex } from './key-index.ts'
 import type { StateTable } from './state-table.ts'
 import { restoredStamp } from './state-version.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
@@ -12,8 +13,12 @@ import type { TableOptions } from './value-table.ts'
 
 type EntriesOfKey = Map<MapKey, Entry>
 
+interface MapOfKey extends Keyed {
+  readonly entries: EntriesOfKey
+}
+
 interface KeyGroupEntries {
-  readonly keys: Map<MapKey, EntriesOfKey>
+  readonly keys: KeyIndex<MapOfKey>
   entries: number
 }
 
@@ -26,12 +31,12 @@ export class MapEntryTable implements EntrySource, StateTable {
   constructor(options: TableOptions) {
     this.changes = new EntryChanges({ ...options, source: this })
     this.currentKey = options.currentKey
-    this.#groups = this.changes.logs.map(() => ({ keys: new Map(), entries: 0 }))
+    this.#groups = this.changes.logs.map(() => ({ keys: new KeyIndex(), entries: 0 }))
   }
 
   /** The current key's map; undefined: it is empty. Removing entries while iterating is allowed. */
   all(): EntriesOfKey | undefined {
-    return this.#group().keys.get(this.currentKey.mapKey)
+    return this.#group().keys.find(this.currentKey.key, this.currentKey.hash)?.entries
   }
 
   find(userKey: Key): Entry | undefined {
@@ -39,44 +44,45 @@ export class MapEntryTable implements EntrySource, StateTable {
   }
 
   put(userKey: Key, value: unknown): void {
-    const { key, hash, groupIndex, mapKey } = this.currentKey
+    const { key, hash, groupIndex } = this.currentKey
     const group = this.#group()
-    let entries = group.keys.get(mapKey)
+    let entries = this.all()
     const existing = entries?.get(mapKeyOf(userKey))
     if (existing !== undefined) {
       this.changes.beforeChange(existing, groupIndex)
       existing.value = value
       return
     }
+    const owned = ownedKey(key)
     if (entries === undefined) {
       entries = new Map()
-      group.keys.set(typeof key === 'string' ? (ownedKey(key) as string) : mapKey, entries)
+      group.keys.add({ key: owned, hash, entries })
     }
-    const entry = new Entry(ownedKey(key), hash, ownedKey(userKey), value)
+    const entry = new Entry(owned, hash, ownedKey(userKey), value)
     this.changes.created(entry, groupIndex)
     entries.set(mapKeyOf(entry.place as Key), entry)
     group.entries++
   }
 
   remove(userKey: Key): void {
-    const { groupIndex, mapKey } = this.currentKey
+    const { groupIndex } = this.currentKey
     const entries = this.all()
     const entry = entries?.get(mapKeyOf(userKey))
     if (entries === undefined || entry === undefined) return
     entries.delete(mapKeyOf(userKey))
     const group = this.#group()
-    if (entries.size === 0) group.keys.delete(mapKey)
+    if (entries.size === 0) group.keys.removeFound()
     group.entries--
     this.changes.removed(entry, groupIndex)
   }
 
   /** All entries of the current key. */
   clear(): void {
-    const { groupIndex, mapKey } = this.currentKey
+    const { groupIndex } = this.currentKey
     const entries = this.all()
     if (entries === undefined) return
     const group = this.#group()
-    group.keys.delete(mapKey)
+    group.keys.removeFound()
     group.entries -= entries.size
     for (const entry of entries.values()) this.changes.removed(entry, groupIndex)
     entries.clear()
@@ -88,7 +94,7 @@ export class MapEntryTable implements EntrySource, StateTable {
 
   scan(): (groupIndex: number, target: Entry[]) => void {
     return (groupIndex, target) => {
-      this.#groups[groupIndex]?.keys.forEach((entries) => {
+      this.#groups[groupIndex]?.keys.forEach(({ entries }) => {
         for (const entry of entries.values()) target.push(entry)
       })
     }
@@ -108,31 +114,31 @@ export class MapEntryTable implements EntrySource, StateTable {
     if (chunk.pieceKind === 'full') group.keys.clear()
     chunk.visit(
       (key, userKey) => {
-        const mapKey = mapKeyOf(keyOf(chunk, key))
-        const entries = group.keys.get(mapKey)
-        entries?.delete(mapKeyOf(keyOf(chunk, userKey as ByteRange)))
-        if (entries?.size === 0) group.keys.delete(mapKey)
+        const found = group.keys.find(keyOf(chunk, key), murmur3(chunk.bytes, key.start, key.end))
+        found?.entries.delete(mapKeyOf(keyOf(chunk, userKey as ByteRange)))
+        if (found?.entries.size === 0) group.keys.removeFound()
       },
       (key, userKey, value) => this.#loadEntry(chunk, group, [key, userKey as ByteRange, value]),
     )
     group.entries = 0
-    for (const entries of group.keys.values()) group.entries += entries.size
+    group.keys.forEach(({ entries }) => {
+      group.entries += entries.size
+    })
   }
 
   #loadEntry(chunk: Chunk, group: KeyGroupEntries, [keyRange, userKeyRange, value]: [ByteRange, ByteRange, ByteRange]) {
     const { serializer } = this.changes.options.subject
     const key = keyOf(chunk, keyRange)
-    const mapKey = mapKeyOf(key)
     const userKey = keyOf(chunk, userKeyRange)
     const hash = murmur3(chunk.bytes, keyRange.start, keyRange.end)
     const entry = new Entry(key, hash, userKey, serializer.decode(chunk.bytes, value.start, value.end))
     entry.stamp = restoredStamp
-    let entries = group.keys.get(mapKey)
-    if (entries === undefined) {
-      entries = new Map()
-      group.keys.set(mapKey, entries)
+    let found = group.keys.find(key, hash)
+    if (found === undefined) {
+      found = { key, hash, entries: new Map() }
+      group.keys.add(found)
     }
-    entries.set(mapKeyOf(userKey), entry)
+    found.entries.set(mapKeyOf(userKey), entry)
   }
 
   #group(): KeyGroupEntries {

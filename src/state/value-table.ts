@@ -1,46 +1,48 @@
-import { decodeKey, type MapKey, mapKeyOf } from '../common/key.ts'
+import { decodeKey } from '../common/key.ts'
 import { murmur3 } from '../common/murmur3.ts'
 import type { Chunk } from './chunk-reader.ts'
 import { type CurrentKey, ownedKey } from './current-key.ts'
 import { Entry } from './entry.ts'
 import { EntryChanges, type EntryChangesOptions, type EntrySource } from './entry-changes.ts'
+import { KeyIndex } from './key-index.ts'
 import type { StateTable } from './state-table.ts'
 import { restoredStamp } from './state-version.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
 
 export type TableOptions = Omit<EntryChangesOptions, 'source'> & { readonly currentKey: CurrentKey }
 
-/** One value a key, in a Map for each key group. */
+/** One value a key, in an index for each key group. */
 export class ValueTable implements EntrySource, StateTable {
   readonly changes: EntryChanges
   readonly currentKey: CurrentKey
-  readonly #groups: readonly Map<MapKey, Entry>[]
+  readonly #groups: readonly KeyIndex<Entry>[]
 
   constructor(options: TableOptions) {
     this.changes = new EntryChanges({ ...options, source: this })
     this.currentKey = options.currentKey
-    this.#groups = this.changes.logs.map(() => new Map())
+    this.#groups = this.changes.logs.map(() => new KeyIndex())
   }
 
   /** Of the current key. */
   find(): Entry | undefined {
-    return (this.#groups[this.currentKey.groupIndex] as Map<MapKey, Entry>).get(this.currentKey.mapKey)
+    const { groupIndex, key, hash } = this.currentKey
+    return (this.#groups[groupIndex] as KeyIndex<Entry>).find(key, hash)
   }
 
   /** Where `find` found nothing. */
   insert(value: unknown): Entry {
-    const { key, hash, groupIndex, mapKey } = this.currentKey
+    const { key, hash, groupIndex } = this.currentKey
     const entry = new Entry(ownedKey(key), hash, undefined, value)
     this.changes.created(entry, groupIndex)
-    this.#groups[groupIndex]?.set(typeof mapKey === 'string' ? flatMapKey(entry, mapKey) : mapKey, entry)
+    this.#groups[groupIndex]?.add(entry)
     return entry
   }
 
   remove(): void {
-    const { groupIndex, mapKey } = this.currentKey
+    const { groupIndex } = this.currentKey
     const entry = this.find()
     if (entry === undefined) return
-    this.#groups[groupIndex]?.delete(mapKey)
+    this.#groups[groupIndex]?.removeFound()
     this.changes.removed(entry, groupIndex)
   }
 
@@ -71,20 +73,17 @@ export class ValueTable implements EntrySource, StateTable {
     if (chunk.pieceKind === 'full') entries.clear()
     chunk.visit(
       (key) => {
-        entries.delete(mapKeyOf(decodeKey(chunk.bytes, key.start, key.end)))
+        const hash = murmur3(chunk.bytes, key.start, key.end)
+        if (entries.find(decodeKey(chunk.bytes, key.start, key.end), hash) !== undefined) entries.removeFound()
       },
       (keyRange, _place, value) => {
         const key = decodeKey(chunk.bytes, keyRange.start, keyRange.end)
         const hash = murmur3(chunk.bytes, keyRange.start, keyRange.end)
+        if (entries.find(key, hash) !== undefined) entries.removeFound()
         const entry = new Entry(key, hash, undefined, serializer.decode(chunk.bytes, value.start, value.end))
         entry.stamp = restoredStamp
-        entries.set(mapKeyOf(key), entry)
+        entries.add(entry)
       },
     )
   }
-}
-
-/** The Map must not hold on to the string that the key was cut out of, either. */
-function flatMapKey(entry: Entry, mapKey: string): string {
-  return typeof entry.key === 'string' ? entry.key : mapKey
 }

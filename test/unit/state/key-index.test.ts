@@ -1,0 +1,49 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Key } from '../../../src/api/functions.ts'
+import { hashKey, mapKeyOf } from '../../../src/common/key.ts'
+import { type Keyed, KeyIndex } from '../../../src/state/key-index.ts'
+
+const primitive = fc.oneof(fc.nat(20), fc.nat(20).map(String), fc.constantFrom(-0, 0.5, 7n, true, false, '', 'é'))
+const key: fc.Arbitrary<Key> = fc.oneof(
+  primitive,
+  fc.uint8Array({ maxLength: 2 }),
+  fc.array(fc.oneof(primitive, fc.array(primitive, { maxLength: 2 })), { maxLength: 2 }),
+)
+const action = fc.record({ type: fc.constantFrom('add', 'add', 'remove', 'find'), key })
+
+test('an index finds what a Map finds, for all kinds of keys, with few and with equal hashes (R36)', () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 300 }), fc.constantFrom(-1, 0, 3), (actions, mask) => {
+      const index = new KeyIndex<Keyed>()
+      const model = new Map<unknown, Keyed>()
+      for (const { type, key: wanted } of actions) {
+        const hash = hashKey(wanted) & mask
+        const found = index.find(wanted, hash)
+        expect(found).toBe(model.get(mapKeyOf(wanted)))
+        if (type === 'add' && found === undefined) {
+          const item = { key: wanted, hash }
+          index.add(item)
+          model.set(mapKeyOf(wanted), item)
+        } else if (type === 'remove' && found !== undefined) {
+          index.removeFound()
+          model.delete(mapKeyOf(wanted))
+        }
+        expect(index.size).toBe(model.size)
+      }
+      const items: Keyed[] = []
+      index.forEach((item) => items.push(item))
+      expect(new Set(items)).toEqual(new Set(model.values()))
+    }),
+  )
+})
+
+test('an index grows, and shrinks again where most is removed', () => {
+  const index = new KeyIndex<Keyed>()
+  const items = Array.from({ length: 10_000 }, (_, number) => ({ key: `k${number}`, hash: hashKey(`k${number}`) }))
+  for (const item of items) index.add(item)
+  for (const item of items.slice(10)) index.remove(item)
+  expect(index.size).toBe(10)
+  expect(index.numbers).toBeLessThan(1000)
+  for (const item of items.slice(0, 10)) expect(index.find(item.key, item.hash)).toBe(item)
+})
