@@ -32,7 +32,9 @@ test('an index finds what a Map finds, for all kinds of keys, with few and with 
         expect(index.size).toBe(model.size)
       }
       const items: Keyed[] = []
-      index.forEach((item) => items.push(item))
+      index.forEach((item) => {
+        items.push(item)
+      })
       expect(new Set(items)).toEqual(new Set(model.values()))
     }),
   )
