@@ -1,18 +1,31 @@
 /// <reference types="node" preserve="true" />
 // The public API: all that a job imports from 'millrace'. Kafka, files, formats and testing have entry points of their own.
 export {
+  type AggregateResult,
   type AverageAccumulator,
   avg,
   type CountAccumulator,
   count,
   type ExtremeAccumulator,
+  type FieldAggregate,
   max,
   min,
   type NumberAggregate,
   type SumAccumulator,
   sum,
+  type WithFields,
   type WithNumber,
 } from './api/aggregates.ts'
+export type {
+  AggregateRecord,
+  Aggregates,
+  FieldOf,
+  KeyOfField,
+  KeyOfFields,
+  Selected,
+  Selection,
+  WindowRecord,
+} from './api/column-operators.ts'
 export type { DataStream, DataStreamSink, RecordOf, SingleOutputStreamOperator } from './api/data-stream.ts'
 export {
   aggregatingStateDescriptor,
@@ -30,6 +43,15 @@ export type {
   SourceOptions,
   StreamExecutionEnvironment,
 } from './api/environment.ts'
+export {
+  type Condition,
+  col,
+  type Expression,
+  type FieldValue,
+  lit,
+  type Operand,
+  type ValueOf,
+} from './api/expressions.ts'
 export type {
   AggregateFunction,
   Collector,

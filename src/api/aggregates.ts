@@ -1,5 +1,8 @@
+import type { ColumnAggregate } from '../columns/aggregate.ts'
+import { evaluationOf } from '../columns/evaluate.ts'
 import type { DataType, DeclaredType } from '../formats/data-type.ts'
 import { declaredSynchronousFunction, declaredText } from './declaration.ts'
+import { Expression, type FieldValue, type ValueOf } from './expressions.ts'
 import type { AggregateFunction } from './functions.ts'
 
 /** An aggregate of Millrace: its accumulator is declared, so that it lives off the heap, and may be merged. */
@@ -8,6 +11,22 @@ export interface NumberAggregate<In, Accumulator> extends AggregateFunction<In, 
   readonly resultType: DataType<number>
   merge(left: Accumulator, right: Accumulator): Accumulator
 }
+
+/**
+ * An aggregate by field name or expression: besides being one of its own it may be one of several in
+ * `aggregate({ total: sum('price'), … })`, where nulls count for nothing.
+ */
+export interface FieldAggregate<In, Accumulator, Of> extends NumberAggregate<In, Accumulator> {
+  /** @internal */
+  readonly column: ColumnAggregate
+  /** Carries the type of the expression whose values it takes. */
+  readonly of?: Of
+}
+
+/** What a field aggregate gives for records of type T. */
+export type AggregateResult<T, A> = A extends { readonly of?: infer Of }
+  ? number | ([Exclude<Of, undefined>] extends [never] ? never : Extract<ValueOf<T, Exclude<Of, undefined>>, null>)
+  : never
 
 /** Of `count`. Accumulators of the built-in aggregates are plain records of doubles. */
 export interface CountAccumulator {
@@ -27,8 +46,11 @@ export interface AverageAccumulator {
   count: number
 }
 
-/** Records that have a number under a name. */
-export type WithNumber<Name extends string> = { readonly [Field in Name]: number }
+/** Records that have a number under a name; nulls count for nothing. */
+export type WithNumber<Name extends string> = { readonly [Field in Name]: number | null }
+
+/** Records that have fields of these names. */
+export type WithFields<Name extends string> = { readonly [Field in Name]: unknown }
 
 /**
  * The number of records.
@@ -47,8 +69,9 @@ export type WithNumber<Name extends string> = { readonly [Field in Name]: number
  * })
  * ```
  */
-export function count(): NumberAggregate<unknown, CountAccumulator> {
+export function count(): FieldAggregate<unknown, CountAccumulator, never> {
   return {
+    column: { operation: 'count' },
     accumulatorType: doubles<CountAccumulator>('Count', ['count']),
     resultType: double,
     createAccumulator: () => ({ count: 0 }),
@@ -76,15 +99,19 @@ export function count(): NumberAggregate<unknown, CountAccumulator> {
  * ```
  */
 export function sum<T>(selector: (value: T) => number): NumberAggregate<T, SumAccumulator>
-export function sum<Name extends string>(field: Name): NumberAggregate<WithNumber<Name>, SumAccumulator>
-export function sum(selected: NumberOf | string): NumberAggregate<unknown, SumAccumulator> {
+export function sum<Name extends string>(field: Name): FieldAggregate<WithNumber<Name>, SumAccumulator, Field<Name>>
+export function sum<Name extends string, Value, Nulls extends string>(
+  expression: Expression<Name, Value, Nulls>,
+): FieldAggregate<WithFields<Name>, SumAccumulator, Expression<Name, Value, Nulls>>
+export function sum(selected: Selected): NumberAggregate<unknown, SumAccumulator> {
   const numberOf = selectorOf(selected, 'sum')
   return {
+    ...columnOf(selected, 'sum'),
     accumulatorType: doubles<SumAccumulator>('Sum', ['sum']),
     resultType: double,
     createAccumulator: () => ({ sum: 0 }),
     add(accumulator, value) {
-      accumulator.sum += numberOf(value)
+      accumulator.sum += numberOf(value) ?? 0
       return accumulator
     },
     getResult: (accumulator) => accumulator.sum,
@@ -97,29 +124,47 @@ export function sum(selected: NumberOf | string): NumberAggregate<unknown, SumAc
 
 /** The lowest number of all records, by a function or by the name of a field. */
 export function min<T>(selector: (value: T) => number): NumberAggregate<T, ExtremeAccumulator>
-export function min<Name extends string>(field: Name): NumberAggregate<WithNumber<Name>, ExtremeAccumulator>
-export function min(selected: NumberOf | string): NumberAggregate<unknown, ExtremeAccumulator> {
-  return extreme(selectorOf(selected, 'min'), 'Min', Number.POSITIVE_INFINITY, Math.min)
+export function min<Name extends string>(field: Name): FieldAggregate<WithNumber<Name>, ExtremeAccumulator, Field<Name>>
+export function min<Name extends string, Value, Nulls extends string>(
+  expression: Expression<Name, Value, Nulls>,
+): FieldAggregate<WithFields<Name>, ExtremeAccumulator, Expression<Name, Value, Nulls>>
+export function min(selected: Selected): NumberAggregate<unknown, ExtremeAccumulator> {
+  return {
+    ...columnOf(selected, 'min'),
+    ...extreme(selectorOf(selected, 'min'), 'Min', Number.POSITIVE_INFINITY, Math.min),
+  }
 }
 
 /** The highest number of all records, by a function or by the name of a field. */
 export function max<T>(selector: (value: T) => number): NumberAggregate<T, ExtremeAccumulator>
-export function max<Name extends string>(field: Name): NumberAggregate<WithNumber<Name>, ExtremeAccumulator>
-export function max(selected: NumberOf | string): NumberAggregate<unknown, ExtremeAccumulator> {
-  return extreme(selectorOf(selected, 'max'), 'Max', Number.NEGATIVE_INFINITY, Math.max)
+export function max<Name extends string>(field: Name): FieldAggregate<WithNumber<Name>, ExtremeAccumulator, Field<Name>>
+export function max<Name extends string, Value, Nulls extends string>(
+  expression: Expression<Name, Value, Nulls>,
+): FieldAggregate<WithFields<Name>, ExtremeAccumulator, Expression<Name, Value, Nulls>>
+export function max(selected: Selected): NumberAggregate<unknown, ExtremeAccumulator> {
+  return {
+    ...columnOf(selected, 'max'),
+    ...extreme(selectorOf(selected, 'max'), 'Max', Number.NEGATIVE_INFINITY, Math.max),
+  }
 }
 
 /** The arithmetic mean of a number of each record, by a function or by the name of a field. */
 export function avg<T>(selector: (value: T) => number): NumberAggregate<T, AverageAccumulator>
-export function avg<Name extends string>(field: Name): NumberAggregate<WithNumber<Name>, AverageAccumulator>
-export function avg(selected: NumberOf | string): NumberAggregate<unknown, AverageAccumulator> {
+export function avg<Name extends string>(field: Name): FieldAggregate<WithNumber<Name>, AverageAccumulator, Field<Name>>
+export function avg<Name extends string, Value, Nulls extends string>(
+  expression: Expression<Name, Value, Nulls>,
+): FieldAggregate<WithFields<Name>, AverageAccumulator, Expression<Name, Value, Nulls>>
+export function avg(selected: Selected): NumberAggregate<unknown, AverageAccumulator> {
   const numberOf = selectorOf(selected, 'avg')
   return {
+    ...columnOf(selected, 'avg'),
     accumulatorType: doubles<AverageAccumulator>('Average', ['sum', 'count']),
     resultType: double,
     createAccumulator: () => ({ sum: 0, count: 0 }),
     add(accumulator, value) {
-      accumulator.sum += numberOf(value)
+      const number = numberOf(value)
+      if (number === null) return accumulator
+      accumulator.sum += number
       accumulator.count += 1
       return accumulator
     },
@@ -132,7 +177,9 @@ export function avg(selected: NumberOf | string): NumberAggregate<unknown, Avera
   }
 }
 
+type Field<Name extends string> = Expression<Name, FieldValue<Name>, Name>
 type NumberOf = (value: never) => number
+type Selected = NumberOf | string | Expression<string, unknown, string>
 
 const double: DeclaredType<number> = { kind: 'double' }
 
@@ -140,17 +187,23 @@ function doubles<Accumulator>(name: string, fields: readonly (keyof Accumulator 
   return { kind: 'record', name, fields: fields.map((field) => ({ name: field, type: double })) }
 }
 
-function selectorOf(selected: NumberOf | string, subject: string): (value: unknown) => number {
+function columnOf(selected: Selected, operation: 'sum' | 'min' | 'max' | 'avg'): { readonly column?: ColumnAggregate } {
+  if (typeof selected === 'string') return { column: { operation, of: { kind: 'field', name: selected } } }
+  return selected instanceof Expression ? { column: { operation, of: selected.data } } : {}
+}
+
+function selectorOf(selected: Selected, subject: string): (value: unknown) => number | null {
+  if (selected instanceof Expression) return evaluationOf(selected.data) as (value: unknown) => number | null
   if (typeof selected === 'string') {
     const field = declaredText(selected, subject, 'the name of the field')
-    return (value) => (value as Readonly<Record<string, number>>)[field] as number
+    return (value) => (value as Readonly<Record<string, number | null>>)[field] ?? null
   }
   declaredSynchronousFunction(selected, subject, 'the selector')
-  return selected as (value: unknown) => number
+  return selected as (value: unknown) => number | null
 }
 
 function extreme(
-  numberOf: (value: unknown) => number,
+  numberOf: (value: unknown) => number | null,
   name: string,
   initial: number,
   choose: (left: number, right: number) => number,
@@ -160,7 +213,7 @@ function extreme(
     resultType: double,
     createAccumulator: () => ({ extreme: initial }),
     add(accumulator, value) {
-      accumulator.extreme = choose(accumulator.extreme, numberOf(value))
+      accumulator.extreme = choose(accumulator.extreme, numberOf(value) ?? initial)
       return accumulator
     },
     getResult: (accumulator) => accumulator.extreme,

@@ -5,12 +5,23 @@ import { untyped } from '../formats/types.ts'
 import type { OperatorSpec } from '../graph/operator-spec.ts'
 import type { Partitioner, StreamNode } from '../graph/stream-graph.ts'
 import {
+  type FieldOf,
+  fieldKeySelector,
+  type KeyOfField,
+  type KeyOfFields,
+  type Selected,
+  type Selection,
+  selectOperator,
+  whereOperator,
+} from './column-operators.ts'
+import {
   declaredInteger,
   declaredProcessFunction,
   declaredSynchronousFunction,
   declaredText,
   definitionError,
 } from './declaration.ts'
+import type { Expression } from './expressions.ts'
 import type {
   FilterFunction,
   FlatMapFunction,
@@ -62,6 +73,26 @@ export class DataStream<T> {
   }
 
   /**
+   * The records for which an expression is true.
+   * @throws MillraceError MR_JOB_DEFINITION where a field is not there or of another type than the expression needs
+   */
+  where(expression: Expression<FieldOf<T>, unknown, string>): SingleOutputStreamOperator<T> {
+    const { spec, outputType } = whereOperator(expression, this.#type())
+    return this.#add(spec, 'Where', outputType)
+  }
+
+  /**
+   * Records of some fields, and of new ones: `select('user', { total: col('price').times(col('pieces')) })`.
+   * @throws MillraceError MR_JOB_DEFINITION where a field is not there, of a wrong type, or named twice
+   */
+  select<const Selections extends readonly Selection<T>[]>(
+    ...selections: Selections
+  ): SingleOutputStreamOperator<Selected<T, Selections>> {
+    const { spec, outputType } = selectOperator(selections, this.#type())
+    return this.#add(spec, 'Select', outputType)
+  }
+
+  /**
    * A function with time, side outputs and operator state. The type of its results is given, or inferred from an
    * annotated collector.
    * @example
@@ -92,13 +123,23 @@ export class DataStream<T> {
   /**
    * Partitions by key: records of a key go to one subtask, and keyed state, timers and windows belong to a key. Keys are
    * strings, finite numbers, bigints, booleans, bytes, or tuples of them.
+   * @param keySelector gives the key of a record, or the name of a field is given; of several fields the key is a tuple
    */
-  keyBy<const K extends Key>(keySelector: KeySelector<T, K>): KeyedStream<T, K> {
-    declaredSynchronousFunction(keySelector, 'keyBy', 'the key selector')
-    const selector = keySelector as KeySelector<unknown, Key>
-    const ends = this.#partitioned({ kind: 'hash', keySelector: selector })
+  keyBy<const K extends Key>(keySelector: KeySelector<T, K>): KeyedStream<T, K>
+  keyBy<Field extends FieldOf<T>>(field: Field): KeyedStream<T, KeyOfField<T, Field>, Field>
+  keyBy<const Fields extends readonly [FieldOf<T>, FieldOf<T>, ...FieldOf<T>[]]>(
+    ...fields: Fields
+  ): KeyedStream<T, KeyOfFields<T, Fields>, Fields[number]>
+  keyBy(...keys: readonly unknown[]): KeyedStream<T, never, never> {
+    const keyFields = typeof keys[0] === 'string' ? (keys as readonly string[]) : undefined
+    if (keyFields === undefined) declaredSynchronousFunction(keys[0], 'keyBy', 'the key selector')
+    const selector =
+      keyFields === undefined ? (keys[0] as KeySelector<unknown, Key>) : fieldKeySelector(keyFields, this.#type())
+    const named = keyFields === undefined ? {} : { keyFields }
+    const ends = this.#partitioned({ kind: 'hash', keySelector: selector, ...named })
     return new KeyedStream({
       type: () => this.#type(),
+      keyFields,
       add: (spec, name, outputType) =>
         new SingleOutputStreamOperator(
           this.#builder,

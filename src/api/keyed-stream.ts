@@ -1,6 +1,13 @@
 import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
 import type { OperatorSpec, WindowAssigner } from '../graph/operator-spec.ts'
+import {
+  type AggregateRecord,
+  type Aggregates,
+  aggregateType,
+  declaredAggregate,
+  isAggregateFunction,
+} from './column-operators.ts'
 import type { SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredProcessFunction, declaredSynchronousFunction } from './declaration.ts'
 import type { AggregateFunction, Key, KeyedProcessFunction, ReduceFunction } from './functions.ts'
@@ -9,6 +16,8 @@ import { checkAggregate, WindowedStream } from './windowed-stream.ts'
 /** @internal What a keyed stream is made of: the type of its records, and how an operator on it is declared. */
 export interface KeyedInput {
   type(): DataType<unknown>
+  /** Names of the fields of the key; undefined where a function gives it. */
+  readonly keyFields: readonly string[] | undefined
   add<Out>(spec: OperatorSpec, name: string, outputType: DataType<unknown>): SingleOutputStreamOperator<Out>
 }
 
@@ -18,11 +27,11 @@ export interface WithKeyOptions<K extends Key, Result, Out> {
   readonly withKey: (key: K, result: Result) => Out
 }
 
-/** A stream partitioned by key. */
-export class KeyedStream<T, K extends Key> {
+/** A stream partitioned by key; `KeyFields` are the names of the fields of the key, where it was given by names. */
+export class KeyedStream<T, K extends Key, KeyFields extends string = never> {
   readonly #input: KeyedInput
   /** Carries the type of the key. */
-  declare protected readonly keyType: K
+  declare protected readonly keyType: readonly [K, KeyFields]
 
   /** @internal Comes from `keyBy`. */
   constructor(input: KeyedInput) {
@@ -56,14 +65,22 @@ export class KeyedStream<T, K extends Key> {
   aggregate<Accumulator, Result>(
     aggregate: AggregateFunction<T, Accumulator, Result>,
   ): SingleOutputStreamOperator<Result>
+  /**
+   * Several running aggregates by field names and expressions, of a stream that is keyed by field names: for each record
+   * a record of the key's fields and the results so far, such as `aggregate({ n: count(), total: sum('price') })`.
+   */
+  aggregate<const Results extends Aggregates<T>>(
+    results: Results,
+  ): SingleOutputStreamOperator<AggregateRecord<T, KeyFields, Results>>
   aggregate<Accumulator, Result, Out>(
     aggregate: AggregateFunction<T, Accumulator, Result>,
     options: WithKeyOptions<K, Result, Out>,
   ): SingleOutputStreamOperator<Out>
   aggregate(
-    aggregate: AggregateFunction<T, unknown, unknown>,
+    aggregate: AggregateFunction<T, unknown, unknown> | Aggregates<T>,
     options?: WithKeyOptions<K, unknown, unknown>,
-  ): SingleOutputStreamOperator<unknown> {
+  ): unknown {
+    if (!isAggregateFunction(aggregate)) return this.#aggregateRecord(aggregate)
     checkAggregate(aggregate, 'aggregate')
     const withKey = options?.withKey as ((key: Key, result: unknown) => unknown) | undefined
     const spec: OperatorSpec = {
@@ -73,6 +90,18 @@ export class KeyedStream<T, K extends Key> {
     }
     const resultType = withKey === undefined ? aggregate.resultType : undefined
     return this.#input.add(spec, 'Keyed Aggregate', resultType ?? untyped())
+  }
+
+  #aggregateRecord(results: Aggregates<T>): unknown {
+    const { keyFields } = this.#input
+    const declared = declaredAggregate('Keyed Aggregate', results, { type: this.#input.type(), keyFields })
+    const spec: OperatorSpec = {
+      kind: 'aggregate',
+      aggregate: declared.function as AggregateFunction<unknown, unknown, unknown>,
+      withKey: declared.withKey,
+      columns: declared.aggregate,
+    }
+    return this.#input.add(spec, 'Keyed Aggregate', aggregateType(declared.fields))
   }
 
   /** A function with keyed state and timers. The type of its results is given, or inferred from an annotated collector. */
@@ -86,7 +115,7 @@ export class KeyedStream<T, K extends Key> {
   }
 
   /** Collects the records of each key in windows of event time. */
-  window(assigner: WindowAssigner): WindowedStream<T, K> {
+  window(assigner: WindowAssigner): WindowedStream<T, K, KeyFields> {
     return new WindowedStream(this.#input, { assigner, allowedLatenessMs: 0, lateTag: undefined })
   }
 }

@@ -2,6 +2,15 @@ import type { Duration } from '../common/duration.ts'
 import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
 import type { WindowComputation, WindowSpec } from '../graph/operator-spec.ts'
+import {
+  type AggregateRecord,
+  type Aggregates,
+  declaredAggregate,
+  isAggregateFunction,
+  type WindowRecord,
+  windowRecordFunction,
+  windowRecordType,
+} from './column-operators.ts'
 import type { SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredDurationMs, declaredSynchronousFunction, definitionError } from './declaration.ts'
 import type {
@@ -27,11 +36,11 @@ type ErasedWindowFunction = ProcessWindowFunction<unknown, unknown, Key>
  * The records of a keyed stream in event-time windows. A window's result is emitted when the watermark passes its end,
  * with the timestamp end − 1 ms; within the allowed lateness again for each late record.
  */
-export class WindowedStream<T, K extends Key> {
+export class WindowedStream<T, K extends Key, KeyFields extends string = never> {
   readonly #input: KeyedInput
   readonly #settings: WindowSettings
   /** Carries the type of the key. */
-  declare protected readonly keyType: K
+  declare protected readonly keyType: readonly [K, KeyFields]
 
   /** @internal Comes from `window`. */
   constructor(input: KeyedInput, settings: WindowSettings) {
@@ -43,13 +52,13 @@ export class WindowedStream<T, K extends Key> {
    * Keeps windows for this long after the watermark has passed their end. Default 0.
    * @throws MillraceError MR_JOB_DEFINITION where it is no duration
    */
-  allowedLateness(lateness: Duration): WindowedStream<T, K> {
+  allowedLateness(lateness: Duration): WindowedStream<T, K, KeyFields> {
     const allowedLatenessMs = declaredDurationMs(lateness, 'allowedLateness', 'the lateness', 0)
     return new WindowedStream(this.#input, { ...this.#settings, allowedLatenessMs })
   }
 
   /** Records that come too late for every window go to this side output; without it they are counted and dropped. */
-  sideOutputLateData(tag: OutputTag<T>): WindowedStream<T, K> {
+  sideOutputLateData(tag: OutputTag<T>): WindowedStream<T, K, KeyFields> {
     return new WindowedStream(this.#input, { ...this.#settings, lateTag: tag })
   }
 
@@ -61,7 +70,7 @@ export class WindowedStream<T, K extends Key> {
   reduce(reduce: ReduceFunction<T>): SingleOutputStreamOperator<T>
   reduce<Out>(reduce: ReduceFunction<T>, then: WithWindowOptions<K, T, Out>): SingleOutputStreamOperator<Out>
   reduce<Out>(reduce: ReduceFunction<T>, then: ProcessWindowFunction<T, Out, K>): SingleOutputStreamOperator<Out>
-  reduce(reduce: ReduceFunction<T>, then?: Then<T, K>): SingleOutputStreamOperator<unknown> {
+  reduce(reduce: ReduceFunction<T>, then?: Then<T, K>): unknown {
     declaredSynchronousFunction(reduce, 'reduce', 'the function')
     const type = this.#input.type()
     const process = then === undefined ? undefined : windowFunction(then)
@@ -92,6 +101,13 @@ export class WindowedStream<T, K extends Key> {
   aggregate<Accumulator, Result>(
     aggregate: AggregateFunction<T, Accumulator, Result>,
   ): SingleOutputStreamOperator<Result>
+  /**
+   * Several aggregates by field names and expressions, of a stream that is keyed by field names: a record of the key's
+   * fields, the results, `windowStart` and `windowEnd`.
+   */
+  aggregate<const Results extends Aggregates<T>>(
+    results: Results,
+  ): SingleOutputStreamOperator<WindowRecord<AggregateRecord<T, KeyFields, Results>>>
   aggregate<Accumulator, Result, Out>(
     aggregate: AggregateFunction<T, Accumulator, Result>,
     then: WithWindowOptions<K, Result, Out>,
@@ -100,10 +116,8 @@ export class WindowedStream<T, K extends Key> {
     aggregate: AggregateFunction<T, Accumulator, Result>,
     then: ProcessWindowFunction<Result, Out, K>,
   ): SingleOutputStreamOperator<Out>
-  aggregate(
-    aggregate: AggregateFunction<T, unknown, unknown>,
-    then?: Then<unknown, K>,
-  ): SingleOutputStreamOperator<unknown> {
+  aggregate(aggregate: AggregateFunction<T, unknown, unknown> | Aggregates<T>, then?: Then<unknown, K>): unknown {
+    if (!isAggregateFunction(aggregate)) return this.#aggregateRecord(aggregate)
     checkAggregate(aggregate, 'aggregate')
     if (this.#settings.assigner.kind === 'session' && aggregate.merge === undefined) {
       throw definitionError(
@@ -114,6 +128,16 @@ export class WindowedStream<T, K extends Key> {
     const process = then === undefined ? undefined : windowFunction(then)
     const erased = aggregate as AggregateFunction<unknown, unknown, unknown>
     return this.#add({ kind: 'aggregate', aggregate: erased, process }, aggregate.resultType ?? untyped())
+  }
+
+  #aggregateRecord(results: Aggregates<T>): unknown {
+    const name = windowName(this.#settings)
+    const { keyFields } = this.#input
+    const declared = declaredAggregate(name, results, { type: this.#input.type(), keyFields })
+    const aggregate = declared.function as AggregateFunction<unknown, unknown, unknown>
+    const process = windowRecordFunction(declared)
+    const compute: WindowComputation = { kind: 'aggregate', aggregate, process, columns: declared.aggregate }
+    return this.#input.add({ kind: 'window', ...this.#settings, compute }, name, windowRecordType(name, declared))
   }
 
   /** Keeps all records of a window, and hands them over together when it ends. */

@@ -13,6 +13,8 @@ import type {
 import type { Sink } from '../api/sink.ts'
 import type { DeadLetter, Source } from '../api/source.ts'
 import type { WatermarkSpecification } from '../api/watermarks.ts'
+import type { RecordAggregate } from '../columns/aggregate.ts'
+import type { Expression, Projection } from '../columns/expression.ts'
 import type { DataType } from '../formats/data-type.ts'
 
 /** Functions of a graph have lost their type parameters: values flow between operators as `unknown`. */
@@ -21,9 +23,11 @@ type Value = unknown
 /** What an operator does. Immutable; the user's functions are inside. The task layer has one operator for each kind. */
 export type OperatorSpec =
   | SourceSpec
-  | { readonly kind: 'map'; readonly map: MapFunction<Value, Value> }
+  /** `select`: what the function computes, where it was declared by expressions. */
+  | { readonly kind: 'map'; readonly map: MapFunction<Value, Value>; readonly select?: Projection }
   | { readonly kind: 'flatMap'; readonly flatMap: FlatMapFunction<Value, Value> }
-  | { readonly kind: 'filter'; readonly filter: FilterFunction<Value> }
+  /** `where`: what the function computes, where it was declared as an expression. */
+  | { readonly kind: 'filter'; readonly filter: FilterFunction<Value>; readonly where?: Expression }
   | { readonly kind: 'timestampsAndWatermarks'; readonly watermarks: WatermarkSpecification<Value> }
   | { readonly kind: 'process'; readonly process: ProcessFunction<Value, Value> }
   | { readonly kind: 'keyedProcess'; readonly process: KeyedProcessFunction<Key, Value, Value> }
@@ -32,6 +36,8 @@ export type OperatorSpec =
       readonly kind: 'aggregate'
       readonly aggregate: AggregateFunction<Value, Value, Value>
       readonly withKey: WithKey | undefined
+      /** What aggregate and withKey compute, where they were declared by field names and expressions. */
+      readonly columns?: RecordAggregate
     }
   | WindowSpec
   | { readonly kind: 'sink'; readonly sink: Sink<Value> }
@@ -77,6 +83,8 @@ export type WindowComputation =
       readonly aggregate: AggregateFunction<Value, Value, Value>
       /** Gets the one result; undefined: the result itself is emitted. */
       readonly process: ProcessWindowFunction<Value, Value, Key> | undefined
+      /** What aggregate and process compute, where they were declared by field names and expressions. */
+      readonly columns?: RecordAggregate
     }
   | {
       readonly kind: 'process'

@@ -42,6 +42,11 @@ export interface StreamEdge {
 
 export type Partitioner =
   | { readonly kind: 'forward' }
-  | { readonly kind: 'hash'; readonly keySelector: KeySelector<unknown, Key> }
+  | {
+      readonly kind: 'hash'
+      readonly keySelector: KeySelector<unknown, Key>
+      /** The fields that the key consists of, where it was declared by their names. */
+      readonly keyFields?: readonly string[]
+    }
   | { readonly kind: 'rebalance' }
   | { readonly kind: 'broadcast' }
