@@ -16,6 +16,7 @@ export {
   type WithFields,
   type WithNumber,
 } from './api/aggregates.ts'
+export type { AllWindowedStream, WithAllWindowOptions } from './api/all-windowed-stream.ts'
 export type {
   AggregateRecord,
   Aggregates,
@@ -44,6 +45,15 @@ export type {
   StreamExecutionEnvironment,
 } from './api/environment.ts'
 export {
+  CountEvictor,
+  DeltaEvictor,
+  type Evictor,
+  type EvictorContext,
+  type EvictorOptions,
+  TimeEvictor,
+  type TimestampedValue,
+} from './api/evictors.ts'
+export {
   type Condition,
   col,
   type Expression,
@@ -61,10 +71,12 @@ export type {
   KeyedProcessContext,
   KeyedProcessFunction,
   KeyedRuntimeContext,
+  KeyedStateStore,
   KeySelector,
   MapFunction,
   OnTimerContext,
   OutputTag,
+  ProcessAllWindowFunction,
   ProcessContext,
   ProcessFunction,
   ProcessWindowContext,
@@ -103,13 +115,32 @@ export type {
   ValueState,
   ValueStateDescriptor,
 } from './api/state.ts'
+export {
+  ContinuousEventTimeTrigger,
+  ContinuousProcessingTimeTrigger,
+  CountTrigger,
+  DeltaTrigger,
+  EventTimeTrigger,
+  NeverTrigger,
+  type OnMergeContext,
+  ProcessingTimeTrigger,
+  PurgingTrigger,
+  type Trigger,
+  type TriggerContext,
+  type TriggerResult,
+} from './api/triggers.ts'
 export { WatermarkStrategy } from './api/watermark-strategy.ts'
 export type { WatermarkGenerator, WatermarkOutput } from './api/watermarks.ts'
-export type { WindowedStream, WithWindowOptions } from './api/windowed-stream.ts'
+export type { WindowedStream, WindowFunction, WithWindowOptions } from './api/windowed-stream.ts'
 export {
   EventTimeSessionWindows,
+  type EventTimeWindowAssigner,
+  GlobalWindows,
+  ProcessingTimeSessionWindows,
   SlidingEventTimeWindows,
+  SlidingProcessingTimeWindows,
   TumblingEventTimeWindows,
+  TumblingProcessingTimeWindows,
   type WindowAssigner,
 } from './api/windows.ts'
 export type { Duration } from './common/duration.ts'

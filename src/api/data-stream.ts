@@ -2,8 +2,9 @@ import { PrintSink } from '../connectors/print/print-sink.ts'
 import type { DataType } from '../formats/data-type.ts'
 import { typeText } from '../formats/type-text.ts'
 import { untyped } from '../formats/types.ts'
-import type { OperatorSpec } from '../graph/operator-spec.ts'
+import type { OperatorSpec, WindowAssigner } from '../graph/operator-spec.ts'
 import type { Partitioner, StreamNode } from '../graph/stream-graph.ts'
+import { AllWindowedStream, type NoKey } from './all-windowed-stream.ts'
 import {
   type FieldOf,
   fieldKeySelector,
@@ -31,10 +32,12 @@ import type {
   OutputTag,
   ProcessFunction,
 } from './functions.ts'
-import { KeyedStream } from './keyed-stream.ts'
+import { countWindows, type KeyedInput, KeyedStream, windowSettings } from './keyed-stream.ts'
 import type { Sink } from './sink.ts'
 import type { StreamEnd, StreamGraphBuilder } from './stream-graph-builder.ts'
 import type { WatermarkStrategy } from './watermark-strategy.ts'
+import { WindowedStream } from './windowed-stream.ts'
+import { GlobalWindows } from './windows.ts'
 
 /**
  * A stream of records of one type. Each method declares one operator and gives the stream of its results; the stream
@@ -135,17 +138,22 @@ export class DataStream<T> {
     if (keyFields === undefined) declaredSynchronousFunction(keys[0], 'keyBy', 'the key selector')
     const selector =
       keyFields === undefined ? (keys[0] as KeySelector<unknown, Key>) : fieldKeySelector(keyFields, this.#type())
-    const named = keyFields === undefined ? {} : { keyFields }
-    const ends = this.#partitioned({ kind: 'hash', keySelector: selector, ...named })
-    return new KeyedStream({
-      type: () => this.#type(),
-      keyFields,
-      add: (spec, name, outputType) =>
-        new SingleOutputStreamOperator(
-          this.#builder,
-          this.#builder.add({ spec, name, outputType, keySelector: selector }, ends),
-        ),
-    })
+    return new KeyedStream(this.#keyed(selector, keyFields))
+  }
+
+  /** Collects all records in windows, in one subtask. Where there is a key, `keyBy` and `window` share the work. */
+  windowAll(assigner: WindowAssigner<T>): AllWindowedStream<T> {
+    return new AllWindowedStream(this.#allWindows(assigner))
+  }
+
+  /**
+   * Windows of a number of records, in one subtask. At the end of a bounded input those that are not full give no result.
+   * @param size how many records a window has, 1 at least
+   * @param slide gives a result after this many records, over the last `size` of them; left out, each record is in one
+   * @throws MillraceError MR_JOB_DEFINITION where a number is not whole, or below 1
+   */
+  countWindowAll(size: number, slide?: number): AllWindowedStream<T> {
+    return new AllWindowedStream(countWindows(this.#allWindows(GlobalWindows.create()), size, slide))
   }
 
   /**
@@ -202,6 +210,28 @@ export class DataStream<T> {
   ): SingleOutputStreamOperator<Out> {
     const node = this.#builder.add({ spec, name, outputType }, this.#ends)
     return new SingleOutputStreamOperator<Out>(this.#builder, node)
+  }
+
+  #keyed(keySelector: KeySelector<unknown, Key>, keyFields: readonly string[] | undefined): KeyedInput {
+    const named = keyFields === undefined ? {} : { keyFields }
+    const ends = this.#partitioned({ kind: 'hash', keySelector, ...named })
+    return {
+      type: () => this.#type(),
+      keyFields,
+      add: (spec, name, outputType) =>
+        new SingleOutputStreamOperator(this.#builder, this.#builder.add({ spec, name, outputType, keySelector }, ends)),
+    }
+  }
+
+  #allWindows(assigner: WindowAssigner<T>): WindowedStream<T, NoKey> {
+    const { type, add } = this.#keyed(() => 0, undefined)
+    const input: KeyedInput = {
+      type,
+      keyFields: undefined,
+      add: <Out>(spec: OperatorSpec, name: string, outputType: DataType<unknown>) =>
+        add<Out>(spec, name, outputType).setParallelism(1),
+    }
+    return new WindowedStream(input, { ...windowSettings(assigner), ofAll: true })
   }
 
   #partitioned(partitioner: Partitioner): readonly StreamEnd[] {

@@ -73,10 +73,10 @@ export interface RuntimeContext {
 }
 
 /**
- * Keyed state is asked for in `open`, once for each descriptor; what is got there is always that of the current key.
- * All throw MillraceError MR_STATE_INCOMPATIBLE where the restored state of that name is of another kind or type.
+ * Where keyed state is asked for. All throw MillraceError MR_STATE_INCOMPATIBLE where the restored state of that name is
+ * of another kind or type.
  */
-export interface KeyedRuntimeContext extends RuntimeContext {
+export interface KeyedStateStore {
   valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T>
   listState<T>(descriptor: ListStateDescriptor<T>): ListState<T>
   mapState<K extends string | number | bigint | boolean, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V>
@@ -85,6 +85,9 @@ export interface KeyedRuntimeContext extends RuntimeContext {
     descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
   ): AggregatingState<In, Out>
 }
+
+/** Keyed state is asked for in `open`, once for each descriptor; what is got there is always that of the current key. */
+export interface KeyedRuntimeContext extends RuntimeContext, KeyedStateStore {}
 
 /** What every process function sees of the record and the time. */
 export interface ProcessContext {
@@ -144,22 +147,43 @@ export interface KeyedProcessFunction<K extends Key, In, Out> {
   close?(): void
 }
 
-/** A window [start, end) in event time, epoch milliseconds. */
+/**
+ * A window [start, end), epoch milliseconds, by event time or by the wall clock. A global window is from −Infinity to
+ * Infinity.
+ */
 export interface TimeWindow {
   readonly start: number
   readonly end: number
 }
 
-/** What a window function sees of its window and the time. */
+/** What a window function sees of its window and the time. Valid only during the call that it is given to. */
 export interface ProcessWindowContext {
   readonly window: TimeWindow
   /** Epoch milliseconds; Infinity at the end of the input. */
   readonly currentWatermark: number
-  /** Emits a record to a side output, with the window's last millisecond as timestamp. */
+  /** The wall clock, epoch milliseconds. */
+  readonly currentProcessingTime: number
+  /**
+   * State of the current key and window; what is kept there has to be cleared by `clear` of the function.
+   * @throws MillraceError MR_USER_FUNCTION for session windows, which grow together: use `globalState`
+   */
+  readonly windowState: KeyedStateStore
+  /** State of the current key, over all of its windows. */
+  readonly globalState: KeyedStateStore
+  /** Emits a record to a side output, with the window's last millisecond as timestamp; that of a global window has none. */
   output<T>(tag: OutputTag<T>, value: T): void
 }
 
 /** Sees all elements of a window, or the one pre-aggregated result. */
 export interface ProcessWindowFunction<In, Out, K extends Key> {
   process(key: K, context: ProcessWindowContext, elements: readonly In[], out: Collector<Out>): void
+  /** Called when the window is over, to clear its `windowState`. Windows with it go through the general operator. */
+  clear?(context: ProcessWindowContext): void
+}
+
+/** The same for windows of a stream that is not keyed. */
+export interface ProcessAllWindowFunction<In, Out> {
+  process(context: ProcessWindowContext, elements: readonly In[], out: Collector<Out>): void
+  /** Called when the window is over, to clear its `windowState`. */
+  clear?(context: ProcessWindowContext): void
 }

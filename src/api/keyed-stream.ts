@@ -9,9 +9,12 @@ import {
   isAggregateFunction,
 } from './column-operators.ts'
 import type { SingleOutputStreamOperator } from './data-stream.ts'
-import { declaredProcessFunction, declaredSynchronousFunction } from './declaration.ts'
+import { declaredInteger, declaredProcessFunction, declaredSynchronousFunction } from './declaration.ts'
+import { CountEvictor } from './evictors.ts'
 import type { AggregateFunction, Key, KeyedProcessFunction, ReduceFunction } from './functions.ts'
-import { checkAggregate, WindowedStream } from './windowed-stream.ts'
+import { CountTrigger, PurgingTrigger } from './triggers.ts'
+import { checkAggregate, WindowedStream, type WindowSettings } from './windowed-stream.ts'
+import { GlobalWindows } from './windows.ts'
 
 /** @internal What a keyed stream is made of: the type of its records, and how an operator on it is declared. */
 export interface KeyedInput {
@@ -114,8 +117,35 @@ export class KeyedStream<T, K extends Key, KeyFields extends string = never> {
     return this.#input.add(spec, 'Keyed Process', untyped())
   }
 
-  /** Collects the records of each key in windows of event time. */
-  window(assigner: WindowAssigner): WindowedStream<T, K, KeyFields> {
-    return new WindowedStream(this.#input, { assigner, allowedLatenessMs: 0, lateTag: undefined })
+  /** Collects the records of each key in windows. */
+  window(assigner: WindowAssigner<T>): WindowedStream<T, K, KeyFields> {
+    return new WindowedStream(this.#input, windowSettings(assigner))
   }
+
+  /**
+   * Windows of a number of records of a key. At the end of a bounded input those that are not full give no result.
+   * @param size how many records a window has, 1 at least
+   * @param slide gives a result after this many records, over the last `size` of them; left out, each record is in one
+   * @throws MillraceError MR_JOB_DEFINITION where a number is not whole, or below 1
+   */
+  countWindow(size: number, slide?: number): WindowedStream<T, K, KeyFields> {
+    return countWindows(this.window(GlobalWindows.create()), size, slide)
+  }
+}
+
+/** @internal Before anything else is said of them. */
+export function windowSettings<T>(assigner: WindowAssigner<T>): WindowSettings {
+  return { assigner: assigner as WindowAssigner, allowedLatenessMs: 0, lateTag: undefined }
+}
+
+/** @internal As in Flink: global windows with a counting trigger. */
+export function countWindows<T, K extends Key, KeyFields extends string>(
+  windows: WindowedStream<T, K, KeyFields>,
+  size: number,
+  slide: number | undefined,
+): WindowedStream<T, K, KeyFields> {
+  declaredInteger(size, 'countWindow', 'size', 1)
+  if (slide === undefined) return windows.trigger(PurgingTrigger.of(CountTrigger.of(size)))
+  declaredInteger(slide, 'countWindow', 'slide', 1)
+  return windows.evictor(CountEvictor.of(size)).trigger(CountTrigger.of(slide))
 }

@@ -1,7 +1,7 @@
 import type { Duration } from '../common/duration.ts'
 import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
-import type { WindowComputation, WindowSpec } from '../graph/operator-spec.ts'
+import { isMerging, type WindowComputation, type WindowSpec } from '../graph/operator-spec.ts'
 import {
   type AggregateRecord,
   type Aggregates,
@@ -13,8 +13,10 @@ import {
 } from './column-operators.ts'
 import type { SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredDurationMs, declaredSynchronousFunction, definitionError } from './declaration.ts'
+import { checkedEvictor, type Evictor } from './evictors.ts'
 import type {
   AggregateFunction,
+  Collector,
   Key,
   OutputTag,
   ProcessWindowFunction,
@@ -22,6 +24,8 @@ import type {
   TimeWindow,
 } from './functions.ts'
 import type { KeyedInput } from './keyed-stream.ts'
+import { checkedTrigger, type Trigger } from './triggers.ts'
+import { triggerOf, windowName } from './window-settings.ts'
 
 /** Options of a window's reduce or aggregate. */
 export interface WithWindowOptions<K extends Key, Result, Out> {
@@ -29,12 +33,22 @@ export interface WithWindowOptions<K extends Key, Result, Out> {
   readonly withKey: (key: K, result: Result, window: TimeWindow) => Out
 }
 
-type WindowSettings = Omit<WindowSpec, 'kind' | 'compute'>
+/** Sees all elements of a window. */
+export type WindowFunction<In, Out, K extends Key> = (
+  key: K,
+  window: TimeWindow,
+  elements: readonly In[],
+  out: Collector<Out>,
+) => void
+
+/** @internal What was said of windows before what is computed of them. */
+export type WindowSettings = Omit<WindowSpec, 'kind' | 'compute'>
 type ErasedWindowFunction = ProcessWindowFunction<unknown, unknown, Key>
 
 /**
- * The records of a keyed stream in event-time windows. A window's result is emitted when the watermark passes its end,
- * with the timestamp end − 1 ms; within the allowed lateness again for each late record.
+ * The records of a keyed stream in windows. The result of an event-time window is emitted when the watermark passes its
+ * end, within the allowed lateness again for each late record; that of a processing-time window when the clock does;
+ * that of any window whenever its trigger says so. It carries the timestamp end − 1 ms, that of a global window none.
  */
 export class WindowedStream<T, K extends Key, KeyFields extends string = never> {
   readonly #input: KeyedInput
@@ -49,7 +63,26 @@ export class WindowedStream<T, K extends Key, KeyFields extends string = never> 
   }
 
   /**
-   * Keeps windows for this long after the watermark has passed their end. Default 0.
+   * When windows give their results, in place of what is usual for them.
+   * @throws MillraceError MR_JOB_DEFINITION for session windows, where the trigger has no `onMerge`
+   */
+  trigger(trigger: Trigger<T>): WindowedStream<T, K, KeyFields> {
+    const name = windowName(this.#settings.assigner)
+    const checked = checkedTrigger(trigger, name) as Trigger<unknown>
+    if (isMerging(this.#settings.assigner) && checked.onMerge === undefined) {
+      throw definitionError(name, 'sessions grow together, so their trigger needs onMerge(window, context)')
+    }
+    return new WindowedStream(this.#input, { ...this.#settings, trigger: checked })
+  }
+
+  /** Removes records of a window when it fires. All records are kept then, also for `reduce` and `aggregate`. */
+  evictor(evictor: Evictor<T>): WindowedStream<T, K, KeyFields> {
+    const checked = checkedEvictor(evictor, windowName(this.#settings.assigner)) as Evictor<unknown>
+    return new WindowedStream(this.#input, { ...this.#settings, evictor: checked })
+  }
+
+  /**
+   * Keeps windows for this long after the watermark has passed their end. Default 0; of no effect on others than event-time windows.
    * @throws MillraceError MR_JOB_DEFINITION where it is no duration
    */
   allowedLateness(lateness: Duration): WindowedStream<T, K, KeyFields> {
@@ -119,11 +152,9 @@ export class WindowedStream<T, K extends Key, KeyFields extends string = never> 
   aggregate(aggregate: AggregateFunction<T, unknown, unknown> | Aggregates<T>, then?: Then<unknown, K>): unknown {
     if (!isAggregateFunction(aggregate)) return this.#aggregateRecord(aggregate)
     checkAggregate(aggregate, 'aggregate')
-    if (this.#settings.assigner.kind === 'session' && aggregate.merge === undefined) {
-      throw definitionError(
-        windowName(this.#settings),
-        'sessions grow together, so their aggregate needs merge(left, right)',
-      )
+    const { assigner, evictor } = this.#settings
+    if (isMerging(assigner) && evictor === undefined && aggregate.merge === undefined) {
+      throw definitionError(windowName(assigner), 'sessions grow together, so their aggregate needs merge(left, right)')
     }
     const process = then === undefined ? undefined : windowFunction(then)
     const erased = aggregate as AggregateFunction<unknown, unknown, unknown>
@@ -131,13 +162,15 @@ export class WindowedStream<T, K extends Key, KeyFields extends string = never> 
   }
 
   #aggregateRecord(results: Aggregates<T>): unknown {
-    const name = windowName(this.#settings)
+    const { assigner } = this.#settings
+    const name = windowName(assigner)
+    if (assigner.kind === 'global') throw definitionError(name, 'they have no windowStart and windowEnd to name')
     const { keyFields } = this.#input
     const declared = declaredAggregate(name, results, { type: this.#input.type(), keyFields })
     const aggregate = declared.function as AggregateFunction<unknown, unknown, unknown>
     const process = windowRecordFunction(declared)
     const compute: WindowComputation = { kind: 'aggregate', aggregate, process, columns: declared.aggregate }
-    return this.#input.add({ kind: 'window', ...this.#settings, compute }, name, windowRecordType(name, declared))
+    return this.#declare(compute, windowRecordType(name, declared))
   }
 
   /** Keeps all records of a window, and hands them over together when it ends. */
@@ -145,9 +178,20 @@ export class WindowedStream<T, K extends Key, KeyFields extends string = never> 
     return this.#add({ kind: 'process', type: this.#input.type(), process: windowFunction(process) }, untyped())
   }
 
+  /** The same as a function. */
+  apply<Out>(apply: WindowFunction<T, Out, K>): SingleOutputStreamOperator<Out> {
+    declaredSynchronousFunction(apply, 'apply', 'the window function')
+    return this.process<Out>({ process: (key, { window }, elements, out) => apply(key, window, elements, out) })
+  }
+
   #add<Out>(compute: WindowComputation, resultType: DataType<unknown>): SingleOutputStreamOperator<Out> {
-    const outputType = compute.process === undefined ? resultType : untyped<unknown>()
-    return this.#input.add({ kind: 'window', ...this.#settings, compute }, windowName(this.#settings), outputType)
+    return this.#declare(compute, compute.process === undefined ? resultType : untyped())
+  }
+
+  #declare<Out>(compute: WindowComputation, outputType: DataType<unknown>): SingleOutputStreamOperator<Out> {
+    const trigger = triggerOf(this.#settings, compute)
+    const spec: WindowSpec = { kind: 'window', ...this.#settings, trigger, compute }
+    return this.#input.add(spec, windowName(this.#settings.assigner), outputType)
   }
 }
 
@@ -156,28 +200,13 @@ type Then<Result, K extends Key> = WithWindowOptions<K, Result, unknown> | Proce
 function windowFunction<Result, K extends Key>(then: Then<Result, K>): ErasedWindowFunction {
   if (typeof then !== 'object' || !('withKey' in then)) {
     declaredSynchronousFunction(then?.process, 'window', 'process of the window function')
+    if (then.clear !== undefined) declaredSynchronousFunction(then.clear, 'window', 'clear of the window function')
     return then as unknown as ErasedWindowFunction
   }
   declaredSynchronousFunction(then.withKey, 'window', 'withKey')
   const withKey = then.withKey as (key: Key, result: unknown, window: TimeWindow) => unknown
   return {
     process: (key, context, elements, out) => out.collect(withKey(key, elements[0], context.window)),
-  }
-}
-
-/** Flink's names of its assigners. */
-function windowName(settings: WindowSettings): string {
-  switch (settings.assigner.kind) {
-    case 'tumbling':
-      return 'TumblingEventTimeWindows'
-    case 'sliding':
-      return 'SlidingEventTimeWindows'
-    case 'session':
-      return 'EventTimeSessionWindows'
-    default: {
-      const never: never = settings.assigner
-      throw new TypeError(`unknown windows ${String(never)}`)
-    }
   }
 }
 

@@ -29,6 +29,9 @@ function checkParallelism(node: StreamNode, graph: StreamGraph): void {
   if (parallelism > maxParallelism) {
     refuse(node, `parallelism ${parallelism} is above its max parallelism ${maxParallelism}`)
   }
+  if (node.spec.kind === 'window' && node.spec.ofAll === true && parallelism > 1) {
+    refuse(node, `parallelism ${parallelism}, but windows over all records of a stream are in one subtask`)
+  }
   const limit = sourceLimit(node.spec)
   if (limit !== undefined && parallelism > limit) {
     refuse(

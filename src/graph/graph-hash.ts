@@ -4,7 +4,7 @@ import type { VertexId } from '../common/ids.ts'
 import { vertexId } from '../common/ids.ts'
 import { typeText } from '../formats/type-text.ts'
 import { untyped } from '../formats/types.ts'
-import type { OperatorSpec, WindowComputation } from './operator-spec.ts'
+import type { OperatorSpec, WindowComputation, WindowSpec } from './operator-spec.ts'
 import { compareText, type ResolvedNode } from './resolved-graph.ts'
 import type { StreamGraph } from './stream-graph.ts'
 
@@ -52,7 +52,7 @@ function specIdentity(spec: OperatorSpec): readonly string[] {
     case 'aggregate':
       return [spec.kind, accumulatorText(spec.aggregate)]
     case 'window':
-      return [spec.kind, spec.assigner.kind, spec.compute.kind, windowStateText(spec.compute)]
+      return [spec.kind, spec.assigner.kind, spec.compute.kind, windowStateText(spec.compute), ...generalWindow(spec)]
     case 'map':
     case 'flatMap':
     case 'filter':
@@ -65,6 +65,16 @@ function specIdentity(spec: OperatorSpec): readonly string[] {
       throw new TypeError(`unknown operator ${String(never)}`)
     }
   }
+}
+
+/** What is said of windows besides, where anything is: plain ones keep the hash that they have had. */
+function generalWindow({ assigner, trigger, evictor }: WindowSpec): readonly string[] {
+  return [
+    ...(assigner.kind === 'processingTime' ? [assigner.windows.kind] : []),
+    ...(assigner.kind === 'dynamicSession' ? [assigner.timeDomain] : []),
+    ...(trigger === undefined ? [] : ['trigger']),
+    ...(evictor === undefined ? [] : ['evictor']),
+  ]
 }
 
 function windowStateText(compute: WindowComputation): string {

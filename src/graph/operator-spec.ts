@@ -1,3 +1,4 @@
+import type { Evictor } from '../api/evictors.ts'
 import type {
   AggregateFunction,
   FilterFunction,
@@ -12,6 +13,7 @@ import type {
 } from '../api/functions.ts'
 import type { Sink } from '../api/sink.ts'
 import type { DeadLetter, Source } from '../api/source.ts'
+import type { Trigger } from '../api/triggers.ts'
 import type { WatermarkSpecification } from '../api/watermarks.ts'
 import type { RecordAggregate } from '../columns/aggregate.ts'
 import type { Expression, Projection } from '../columns/expression.ts'
@@ -55,21 +57,58 @@ export interface SourceSpec {
   readonly deadLetterTag: OutputTag<DeadLetter> | undefined
 }
 
-/** Event-time windows with the default trigger: fires when the watermark passes end − 1, again for each late record within the allowed lateness. */
+/**
+ * Windows of a keyed stream. Event-time windows without trigger and evictor fire when the watermark passes end − 1, again
+ * for each late record within the allowed lateness; they have operators of their own, everything else a general one.
+ */
 export interface WindowSpec {
   readonly kind: 'window'
   readonly assigner: WindowAssigner
   readonly allowedLatenessMs: number
+  /** Left out: event time, the default of tumbling, sliding and session windows. */
+  readonly trigger?: Trigger<Value> | undefined
+  /** With one, all records of a window are kept, whatever is computed of them. */
+  readonly evictor?: Evictor<Value> | undefined
+  /** Of a stream that is not keyed: all records have one key, and the parallelism is 1. */
+  readonly ofAll?: boolean
   /** Records later than the allowed lateness; undefined: counted and dropped. */
   readonly lateTag: OutputTag<Value> | undefined
   readonly compute: WindowComputation
 }
 
 /** Window starts are at multiples of the step plus the offset; negative timestamps use floor modulo (R35). */
-export type WindowAssigner =
+export type AlignedWindowAssigner =
   | { readonly kind: 'tumbling'; readonly sizeMs: number; readonly offsetMs: number }
   | { readonly kind: 'sliding'; readonly sizeMs: number; readonly slideMs: number; readonly offsetMs: number }
-  | { readonly kind: 'session'; readonly gapMs: number }
+
+/** By event time, all of one length or gap: these have operators of their own. */
+export type EventTimeWindowAssigner = AlignedWindowAssigner | { readonly kind: 'session'; readonly gapMs: number }
+
+/** Which windows a record belongs to. */
+export type WindowAssigner<T = Value> =
+  | EventTimeWindowAssigner
+  /** The same by the wall clock of the subtask when it gets the record. */
+  | { readonly kind: 'processingTime'; readonly windows: EventTimeWindowAssigner }
+  /** Sessions whose gap each record sets, in milliseconds. */
+  | {
+      readonly kind: 'dynamicSession'
+      readonly timeDomain: 'event-time' | 'processing-time'
+      readonly gapOf: (record: T) => number
+    }
+  /** One window a key, from −Infinity to Infinity. */
+  | { readonly kind: 'global' }
+
+/** Whether windows of a kind grow together. */
+export function isMerging(assigner: WindowAssigner): boolean {
+  if (assigner.kind === 'processingTime') return assigner.windows.kind === 'session'
+  return assigner.kind === 'session' || assigner.kind === 'dynamicSession'
+}
+
+/** Whether windows of a kind end by event time: records can be late for them. Global windows have no end. */
+export function isEventTime(assigner: WindowAssigner): boolean {
+  if (assigner.kind === 'dynamicSession') return assigner.timeDomain === 'event-time'
+  return assigner.kind !== 'processingTime' && assigner.kind !== 'global'
+}
 
 export type WindowComputation =
   | {

@@ -164,6 +164,24 @@ export class KeyedStateBackend {
     })
   }
 
+  /** Values by key and a second key, a window's for example, each an entry of its own. */
+  entries(name: string, type: DataType<unknown>): MapEntryTable {
+    return this.#register('map', name, type, (options) => {
+      const table = new MapEntryTable(options)
+      return { table, state: table }
+    })
+  }
+
+  /** Whether there is state of that name, asked for or only restored. */
+  has(name: string): boolean {
+    return this.#registered.has(name) || this.#restored.has(name)
+  }
+
+  /** Whether what state hands out is frozen. */
+  get freezesValues(): boolean {
+    return this.#options.freezeValues === true
+  }
+
   /**
    * The synchronous part of a snapshot (R6): what is written is what is there now, however the state changes while the
    * snapshot drains. Cancels an undrained older one (R2).

@@ -37,6 +37,11 @@ export class RestoredStates {
     return chunks
   }
 
+  /** Whether there is state of that name that nobody has asked for. */
+  has(name: string): boolean {
+    return this.#chunks.has(name)
+  }
+
   /** Whatever came before is dropped by an empty full piece. */
   pieces(): readonly StatePiece[] {
     const pieces: StatePiece[] = []

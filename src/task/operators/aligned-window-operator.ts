@@ -1,5 +1,5 @@
 import type { Key, TimeWindow } from '../../api/functions.ts'
-import type { WindowAssigner, WindowSpec } from '../../graph/operator-spec.ts'
+import type { AlignedWindowAssigner, WindowSpec } from '../../graph/operator-spec.ts'
 import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
 import type { PaneCursor, PaneState } from '../../state/pane-state.ts'
 import type { OperatorContext, OperatorSnapshot } from '../operator.ts'
@@ -9,6 +9,7 @@ import { OperatorBase } from './operator-base.ts'
 import { userFunctionError } from './user-function-error.ts'
 import { type AlignedWindows, alignedWindowsOf, cleanupTime, lastWindowStart } from './window-assignment.ts'
 import { type WindowContents, windowContentsOf } from './window-contents.ts'
+import { alignedLayout } from './window-layout.ts'
 import { WindowResults } from './window-results.ts'
 
 /**
@@ -27,14 +28,14 @@ export class AlignedWindowOperator extends OperatorBase {
   /** Of the pane after `#firedEnd`, while it fires in slices (R33). */
   #cursor: PaneCursor<unknown> | undefined
 
-  constructor(spec: WindowSpec, assigner: Exclude<WindowAssigner, { kind: 'session' }>, context: OperatorContext) {
+  constructor(spec: WindowSpec, assigner: AlignedWindowAssigner, context: OperatorContext) {
     super(context)
     this.#windows = alignedWindowsOf(assigner)
     this.#allowedLatenessMs = spec.allowedLatenessMs
     this.#contents = windowContentsOf(spec.compute)
     this.#keys = new KeySelection(context)
-    this.#panes = this.#keys.keyedState.panes('$windows', { type: this.#contents.type })
-    this.#results = new WindowResults(spec.compute, this.#contents, context)
+    this.#panes = this.#keys.keyedState.panes(alignedLayout, { type: this.#contents.type })
+    this.#results = new WindowResults(spec.compute, this.#contents, context, ({ start }) => start)
     this.#late = new LateRecords(spec.lateTag, context)
     this.#firedEnd = context.restoredWatermark + 1
   }

@@ -12,6 +12,8 @@ import { ProcessOperator } from './process-operator.ts'
 import { ReduceOperator } from './reduce-operator.ts'
 import { SessionWindowOperator } from './session-window-operator.ts'
 import { TimestampsAndWatermarksOperator } from './timestamps-and-watermarks-operator.ts'
+import { hasOwnOperator, refuseOtherLayouts } from './window-layout.ts'
+import { WindowOperator } from './window-operator.ts'
 
 /**
  * The operator of a specification.
@@ -50,13 +52,19 @@ export function createOperator(spec: OperatorSpec, context: OperatorContext): Op
 }
 
 function createWindowOperator(spec: WindowSpec, context: OperatorContext): Operator {
+  refuseOtherLayouts(spec, context.keyedState, context.operatorName)
   const { assigner } = spec
+  if (!hasOwnOperator(spec)) return new WindowOperator(spec, context)
   switch (assigner.kind) {
     case 'tumbling':
     case 'sliding':
       return new AlignedWindowOperator(spec, assigner, context)
     case 'session':
       return new SessionWindowOperator(spec, assigner.gapMs, context)
+    case 'processingTime':
+    case 'dynamicSession':
+    case 'global':
+      return new WindowOperator(spec, context)
     default: {
       const never: never = assigner
       throw new MillraceError('MR_INTERNAL', `unknown window ${String(never)}`)

@@ -14,6 +14,7 @@ import { type Session, type Sessions, sessionsType, type TouchedSessions, touche
 import { userFunctionError } from './user-function-error.ts'
 import { cleanupTime } from './window-assignment.ts'
 import { type WindowContents, windowContentsOf } from './window-contents.ts'
+import { sessionLayout } from './window-layout.ts'
 import { WindowResults } from './window-results.ts'
 
 /** All sessions are in one namespace: their ends move with each record, so panes by end would move too. */
@@ -47,8 +48,8 @@ export class SessionWindowOperator extends OperatorBase {
     this.#allowedLatenessMs = spec.allowedLatenessMs
     this.#contents = windowContentsOf(compute)
     this.#keys = new KeySelection(context)
-    this.#sessions = this.#keys.keyedState.panes('$sessions', { type: sessionsType(this.#contents.type) })
-    this.#results = new WindowResults(compute, this.#contents, context)
+    this.#sessions = this.#keys.keyedState.panes(sessionLayout, { type: sessionsType(this.#contents.type) })
+    this.#results = new WindowResults(compute, this.#contents, context, undefined)
     this.#late = new LateRecords(spec.lateTag, context)
   }
 

@@ -1,3 +1,4 @@
+import type { TimeWindow } from '../../api/functions.ts'
 import type { DataType, DeclaredType } from '../../formats/data-type.ts'
 
 /** One session of a key in state. */
@@ -42,16 +43,16 @@ export interface TouchedSessions {
 }
 
 /** Which sessions a record's window [start, end) becomes one with. Windows that only touch are merged, as in Flink. */
-export function touchedSessions(sessions: readonly Session[], start: number, end: number): TouchedSessions {
+export function touchedSessions(sessions: readonly TimeWindow[], start: number, end: number): TouchedSessions {
   let index = 0
-  while (index < sessions.length && (sessions[index] as Session).end < start) index++
+  while (index < sessions.length && (sessions[index] as TimeWindow).end < start) index++
   let last = index
-  while (last < sessions.length && (sessions[last] as Session).start <= end) last++
+  while (last < sessions.length && (sessions[last] as TimeWindow).start <= end) last++
   if (last === index) return { index, count: 0, start, end }
   return {
     index,
     count: last - index,
-    start: Math.min(start, (sessions[index] as Session).start),
-    end: Math.max(end, (sessions[last - 1] as Session).end),
+    start: Math.min(start, (sessions[index] as TimeWindow).start),
+    end: Math.max(end, (sessions[last - 1] as TimeWindow).end),
   }
 }

@@ -1,4 +1,4 @@
-import type { WindowAssigner } from '../../graph/operator-spec.ts'
+import type { AlignedWindowAssigner } from '../../graph/operator-spec.ts'
 
 /** Windows whose ends are at multiples of a step: tumbling ones are sliding ones whose slide is their size. */
 export interface AlignedWindows {
@@ -7,7 +7,7 @@ export interface AlignedWindows {
   readonly offsetMs: number
 }
 
-export function alignedWindowsOf(assigner: Exclude<WindowAssigner, { kind: 'session' }>): AlignedWindows {
+export function alignedWindowsOf(assigner: AlignedWindowAssigner): AlignedWindows {
   const { sizeMs, offsetMs } = assigner
   return { sizeMs, slideMs: assigner.kind === 'sliding' ? assigner.slideMs : sizeMs, offsetMs }
 }

@@ -1,27 +1,36 @@
-import type { Key, OutputTag, ProcessWindowContext, ProcessWindowFunction, TimeWindow } from '../../api/functions.ts'
+import type { Key, ProcessWindowFunction, TimeWindow } from '../../api/functions.ts'
 import type { WindowComputation } from '../../graph/operator-spec.ts'
 import type { OperatorContext } from '../operator.ts'
-import { SideOutputs } from './side-outputs.ts'
 import { TimestampedCollector } from './timestamped-collector.ts'
 import { userFunctionError } from './user-function-error.ts'
 import type { WindowContents } from './window-contents.ts'
+import { outputTimestamp, WindowFunctionContext } from './window-function-context.ts'
+import type { NamespaceOf } from './window-namespace.ts'
 
 /** Makes and emits what a window gives when it fires. All of it carries the last timestamp of the window, end − 1. */
 export class WindowResults {
-  currentWatermark: number
   readonly #contents: WindowContents
   readonly #process: ProcessWindowFunction<unknown, unknown, Key> | undefined
   readonly #collector: TimestampedCollector
-  readonly #sideOutputs: SideOutputs
+  readonly #functionContext: WindowFunctionContext
   readonly #operatorName: string
 
-  constructor(compute: WindowComputation, contents: WindowContents, context: OperatorContext) {
+  /** @param namespaceOf of the windows' own state; undefined where they grow together and can have none */
+  constructor(
+    compute: WindowComputation,
+    contents: WindowContents,
+    context: OperatorContext,
+    namespaceOf: NamespaceOf | undefined,
+  ) {
     this.#contents = contents
     this.#process = compute.process
     this.#collector = new TimestampedCollector(context)
-    this.#sideOutputs = new SideOutputs(context)
+    this.#functionContext = new WindowFunctionContext(context, namespaceOf)
     this.#operatorName = context.operatorName
-    this.currentWatermark = context.restoredWatermark
+  }
+
+  set currentWatermark(watermark: number) {
+    this.#functionContext.currentWatermark = watermark
   }
 
   emit(key: Key, window: TimeWindow, contents: unknown, retained: boolean): void {
@@ -31,23 +40,32 @@ export class WindowResults {
     } catch (error) {
       throw userFunctionError(error, this.#operatorName, 'getResult')
     }
-    this.#collector.timestamp = window.end - 1
+    this.emitElements(key, window, elements)
+  }
+
+  /** What the window function sees, or the one result. Nothing is emitted where there is none. */
+  emitElements(key: Key, window: TimeWindow, elements: readonly unknown[]): void {
+    this.#collector.timestamp = outputTimestamp(window)
     if (this.#process === undefined) {
-      this.#collector.collect(elements[0])
+      if (elements.length > 0) this.#collector.collect(elements[0])
       return
     }
+    this.#functionContext.window = window
     try {
-      this.#process.process(key, this.#processContext(window), elements, this.#collector)
+      this.#process.process(key, this.#functionContext, elements, this.#collector)
     } catch (error) {
       throw userFunctionError(error, this.#operatorName, 'process')
     }
   }
 
-  #processContext(window: TimeWindow): ProcessWindowContext {
-    return {
-      window,
-      currentWatermark: this.currentWatermark,
-      output: <T>(tag: OutputTag<T>, value: T) => this.#sideOutputs.emit(tag, value, window.end - 1),
+  /** The window of the current key is over: its function may clear what it keeps for it. */
+  clear(window: TimeWindow): void {
+    if (this.#process?.clear === undefined) return
+    this.#functionContext.window = window
+    try {
+      this.#process.clear(this.#functionContext)
+    } catch (error) {
+      throw userFunctionError(error, this.#operatorName, 'clear')
     }
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { count } from '../../../src/api/aggregates.ts'
 import { outputTag, valueStateDescriptor } from '../../../src/api/descriptors.ts'
 import type { StreamExecutionEnvironment } from '../../../src/api/environment.ts'
-import type { AggregateFunction, Collector } from '../../../src/api/functions.ts'
+import type { AggregateFunction, Collector, ProcessWindowContext } from '../../../src/api/functions.ts'
 import { buildJob, type JobBuilder, job } from '../../../src/api/job.ts'
 import { EventTimeSessionWindows, SlidingEventTimeWindows, TumblingEventTimeWindows } from '../../../src/api/windows.ts'
 import { double, record } from '../../../src/formats/types.ts'
@@ -171,7 +171,8 @@ describe('streams', () => {
 describe('windows', () => {
   const emitted = (spec: WindowSpec, elements: readonly unknown[]): readonly unknown[] => {
     const results: unknown[] = []
-    const context = { window: { start: 0, end: 10 }, currentWatermark: 9, output() {} }
+    const seen = { window: { start: 0, end: 10 }, currentWatermark: 9, output() {} }
+    const context = seen as unknown as ProcessWindowContext
     spec.compute.process?.process('ada', context, elements, { collect: (result) => results.push(result) })
     return results
   }

@@ -1,4 +1,4 @@
-import type { WindowAssigner } from 'millrace'
+import type { EventTimeWindowAssigner } from 'millrace'
 import type { Input, KeyKind } from './item.ts'
 
 /** Settings that every operator of a random job has. */
@@ -40,7 +40,7 @@ export type Stream =
   | (Placement & {
       readonly kind: 'window'
       readonly input: Stream
-      readonly assigner: WindowAssigner
+      readonly assigner: EventTimeWindowAssigner
       readonly compute: Computation
       readonly key: KeyKind
       readonly allowedLatenessMs: number
@@ -60,7 +60,7 @@ export type OrderedOperator =
   | { readonly kind: 'reduce' | 'aggregate' | 'numbers' | 'function' }
   | {
       readonly kind: 'window'
-      readonly assigner: WindowAssigner
+      readonly assigner: EventTimeWindowAssigner
       readonly compute: Computation
       readonly allowedLatenessMs: number
       readonly sideOutput: boolean

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { WindowAssigner } from 'millrace'
+import type { EventTimeWindowAssigner } from 'millrace'
 import { type Input, type KeyKind, keyKinds } from './item.ts'
 import {
   computations,
@@ -27,7 +27,7 @@ const key = fc.constantFrom(...keyKinds)
 const compute = fc.constantFrom(...computations)
 const lateness = fc.constantFrom(0, 0, 10, 50)
 
-const assigner: fc.Arbitrary<WindowAssigner> = fc.oneof(
+const assigner: fc.Arbitrary<EventTimeWindowAssigner> = fc.oneof(
   fc.record({
     kind: fc.constant('tumbling' as const),
     sizeMs: fc.integer({ min: 5, max: 60 }),

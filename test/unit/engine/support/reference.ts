@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { WindowAssigner } from 'millrace'
+import type { EventTimeWindowAssigner } from 'millrace'
 import { referenceWindows, type Step } from '../../task/operators/support/window-reference.ts'
 import { filtered, flatMapped, mapped, tagged, timersOfRecord } from './functions.ts'
 import { groupOf, type Item, itemOf, joined, type KeyKind, short } from './item.ts'
@@ -69,7 +69,7 @@ function each(input: Stream, change: (item: Item) => readonly Item[]): readonly 
 interface WindowShape {
   readonly name: string
   readonly key: KeyKind
-  readonly assigner: WindowAssigner
+  readonly assigner: EventTimeWindowAssigner
   readonly compute: Computation
   readonly allowedLatenessMs: number
 }

@@ -1,4 +1,4 @@
-import type { WindowAssigner } from '../../../../../src/graph/operator-spec.ts'
+import type { EventTimeWindowAssigner } from '../../../../../src/graph/operator-spec.ts'
 
 export interface Item {
   readonly id: number
@@ -40,7 +40,7 @@ interface Group {
  * A window fires when the watermark passes its end − 1, and with each later record that it still takes.
  */
 export function referenceWindows(
-  assigner: WindowAssigner,
+  assigner: EventTimeWindowAssigner,
   allowedLatenessMs: number,
   steps: readonly Step[],
 ): Expected {
@@ -89,7 +89,7 @@ function firing(key: string, { start, end, placed }: Group): Firing {
   return { key, start, end, items: placed.map(({ item }) => item) }
 }
 
-function groupsOf(assigner: WindowAssigner, placed: readonly Placed[]): Group[] {
+function groupsOf(assigner: EventTimeWindowAssigner, placed: readonly Placed[]): Group[] {
   if (assigner.kind === 'session') return sessionsOf(assigner.gapMs, placed)
   const slideMs = assigner.kind === 'sliding' ? assigner.slideMs : assigner.sizeMs
   const groups = new Map<number, Placed[]>()
