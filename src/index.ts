@@ -17,6 +17,8 @@ export {
   type WithNumber,
 } from './api/aggregates.ts'
 export type { AllWindowedStream, WithAllWindowOptions } from './api/all-windowed-stream.ts'
+export { AsyncDataStream, type AsyncOptions, type AsyncRetryOptions } from './api/async-data-stream.ts'
+export type { AsyncContext, AsyncFunction } from './api/async-functions.ts'
 export type {
   AggregateRecord,
   Aggregates,

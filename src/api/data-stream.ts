@@ -203,6 +203,15 @@ export class DataStream<T> {
     return this.sinkTo(new PrintSink<T>(prefix), prefix === '' ? 'Print' : prefix)
   }
 
+  /** @internal One operator that reads this stream, for declarations that stand outside of this class. */
+  declareOperator<Out>(
+    spec: OperatorSpec,
+    name: string,
+    outputType: DataType<unknown>,
+  ): SingleOutputStreamOperator<Out> {
+    return this.#add(spec, name, outputType)
+  }
+
   #add<Out>(
     spec: OperatorSpec,
     name: string,

@@ -33,6 +33,11 @@ export const errorCodes = {
     remedy: 'See the named operator and record; handle the case, or send such records to a side output.',
     severity: 'retryable',
   },
+  MR_ASYNC_TIMEOUT: {
+    cause: 'An asynchronous function gave no result for a record within its timeout.',
+    remedy: 'Raise the timeout or lower the capacity, give onTimeout, or send such records to the dead letters.',
+    severity: 'retryable',
+  },
   MR_DESERIALIZATION: {
     cause: 'A record can not be decoded by the format of its source.',
     remedy: 'Correct the producer or the format, or give the source a dead-letter output.',

@@ -71,6 +71,7 @@ function sideOutputsOf({ spec }: StreamNode): readonly string[] | 'any' {
     case 'timestampsAndWatermarks':
     case 'reduce':
     case 'aggregate':
+    case 'async':
     case 'sink':
       return []
     default: {

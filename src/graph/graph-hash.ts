@@ -59,6 +59,7 @@ function specIdentity(spec: OperatorSpec): readonly string[] {
     case 'timestampsAndWatermarks':
     case 'process':
     case 'keyedProcess':
+    case 'async':
       return [spec.kind]
     default: {
       const never: never = spec

@@ -18,6 +18,7 @@ import type { WatermarkSpecification } from '../api/watermarks.ts'
 import type { RecordAggregate } from '../columns/aggregate.ts'
 import type { Expression, Projection } from '../columns/expression.ts'
 import type { DataType } from '../formats/data-type.ts'
+import type { AsyncSpec } from './async-spec.ts'
 
 /** Functions of a graph have lost their type parameters: values flow between operators as `unknown`. */
 type Value = unknown
@@ -42,6 +43,7 @@ export type OperatorSpec =
       readonly columns?: RecordAggregate
     }
   | WindowSpec
+  | AsyncSpec
   | { readonly kind: 'sink'; readonly sink: Sink<Value> }
 
 export type OperatorKind = OperatorSpec['kind']
@@ -140,6 +142,7 @@ export function isStateful(spec: OperatorSpec): boolean {
     case 'aggregate':
     case 'window':
     case 'process':
+    case 'async':
       return true
     case 'sink':
       return spec.sink.deliveryGuarantee !== 'none'

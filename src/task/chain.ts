@@ -2,10 +2,12 @@ import { noWatermark } from '../common/timestamps.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import type { ControlItem } from './channel-item.ts'
 import type { EdgeWriter } from './edge-writer.ts'
-import type { Operator, OperatorSnapshot } from './operator.ts'
+import type { AsynchronousResults, Operator, OperatorSnapshot } from './operator.ts'
 
 /** Timers or window results that one slice of a step fires at most (R33). */
 const firingsPerSlice = 500
+/** Results of asynchronous functions that one slice puts out at most. */
+const resultsPerSlice = 500
 
 /** One operator of a chain with what hangs on it. */
 export interface ChainNode {
@@ -32,6 +34,8 @@ export class Chain {
   readonly #operators: readonly Operator[]
   readonly #edges: readonly EdgeWriter[]
   readonly #origins: readonly WatermarkOrigin[]
+  /** From the last to the first: room is made from the end on. */
+  readonly #asynchronous: readonly AsynchronousPlace[]
   readonly #steps: Step[] = []
 
   constructor(nodes: readonly ChainNode[]) {
@@ -41,6 +45,11 @@ export class Chain {
     this.#origins = nodes.flatMap((node, index) =>
       makesWatermarks(node) ? [new WatermarkOrigin(index, node.operator)] : [],
     )
+    this.#asynchronous = nodes
+      .flatMap(({ operator }, index) =>
+        operator?.asynchronous === undefined ? [] : [{ index, results: operator.asynchronous }],
+      )
+      .toReversed()
   }
 
   /** False: an output has no credit, or an operator can take no more (R33). */
@@ -54,6 +63,17 @@ export class Chain {
   get buffered(): boolean {
     for (const edge of this.#edges) if (edge.buffered) return true
     return false
+  }
+
+  /** An asynchronous operator has as many records in flight as it takes: no input is read, all else goes on. */
+  get full(): boolean {
+    return this.#isFullBehind(-1)
+  }
+
+  /** Nothing is in flight: the input may end. */
+  get drained(): boolean {
+    for (const { results } of this.#asynchronous) if (!results.drained) return false
+    return true
   }
 
   get shippedRecords(): number {
@@ -84,30 +104,40 @@ export class Chain {
     this.#steps.push({ type: 'processingTime', now, at: 0 })
   }
 
-  /** One slice of the step in work. */
-  runStep(): void {
+  /** One slice of the step in work; false: it waits for room in an asynchronous operator. */
+  runStep(): boolean {
     const step = this.#steps[0]
-    if (step === undefined) return
+    if (step === undefined || this.#isFullBehind(step.at)) return false
     const done = step.type === 'watermark' ? this.#runWatermark(step) : this.#runProcessingTime(step)
-    if (!done) return
+    if (!done) return true
     this.#steps.shift()
     this.takeGenerated()
+    return true
+  }
+
+  /**
+   * Puts out a slice of what asynchronous functions have given; false: there is nothing. A step may be in work, as long as
+   * it has not come past the operator: what is put out may be what the step waits for.
+   */
+  emitResults(): boolean {
+    for (const { index, results } of this.#asynchronous) {
+      if (!results.ready || this.#isFullBehind(index) || !this.#isBeforeSteps(index)) continue
+      results.emit(resultsPerSlice)
+      this.#steps.unshift(...this.#generatedFrom(index))
+      return true
+    }
+    return false
   }
 
   /** After records and steps: watermarks that operators of the chain have made become steps for what follows them. */
   takeGenerated(): void {
-    for (const origin of this.#origins) {
-      const status = origin.takeStatus()
-      if (status !== undefined) this.#status(origin.index, status)
-      const watermark = origin.takeWatermark()
-      if (watermark !== undefined)
-        this.#steps.push({ type: 'watermark', origin: origin.index, watermark, at: origin.index })
-    }
+    this.#steps.push(...this.#generatedFrom(0))
   }
 
   /** The stream of the subtask's input is idle, or active again. */
   inputStatus(type: 'idle' | 'active'): void {
     this.#status(-1, { type })
+    this.#takeStatuses(0)
   }
 
   /** Everything has gone by: `close` of the functions, then the end to the receivers. */
@@ -145,9 +175,42 @@ export class Chain {
     return results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
   }
 
+  /** New watermarks of the operators from `index` on, as steps; the status of an origin follows its watermark. */
+  #generatedFrom(index: number): readonly Step[] {
+    const steps: Step[] = []
+    for (const origin of this.#origins) {
+      if (origin.index < index) continue
+      const watermark = origin.takeWatermark()
+      if (watermark !== undefined) steps.push({ type: 'watermark', origin: origin.index, watermark, at: origin.index })
+    }
+    this.#takeStatuses(index, steps)
+    return steps
+  }
+
+  /** Idleness is told behind the watermark that came before it. */
+  #takeStatuses(index: number, newSteps: readonly Step[] = []): void {
+    for (const origin of this.#origins) {
+      if (origin.index < index) continue
+      const isUnderWay = (step: Step): boolean => step.type === 'watermark' && step.origin === origin.index
+      const status = origin.takeStatus(this.#steps.some(isUnderWay) || newSteps.some(isUnderWay))
+      if (status !== undefined) this.#status(origin.index, status)
+    }
+  }
+
+  #isFullBehind(index: number): boolean {
+    for (const place of this.#asynchronous) if (place.index > index && place.results.full) return true
+    return false
+  }
+
+  /** No step has come past the operator, and none of its own watermarks is under way. */
+  #isBeforeSteps(index: number): boolean {
+    return this.#steps.every((step) => step.at <= index && (step.type === 'processingTime' || step.origin < index))
+  }
+
   #runWatermark(step: Step & { readonly type: 'watermark' }): boolean {
     for (; step.at < this.nodes.length; step.at++) {
       const node = this.nodes[step.at] as ChainNode
+      if (this.#isFullBehind(step.at)) return false
       const ownOutput = step.origin === step.at
       if (!ownOutput && node.watermarkOrigin !== step.origin) continue
       if (!ownOutput && node.operator?.advanceWatermark(step.watermark, firingsPerSlice) === false) return false
@@ -160,6 +223,7 @@ export class Chain {
   #runProcessingTime(step: Step & { readonly type: 'processingTime' }): boolean {
     for (; step.at < this.nodes.length; step.at++) {
       const { operator } = this.nodes[step.at] as ChainNode
+      if (this.#isFullBehind(step.at)) return false
       if (operator?.advanceProcessingTime(step.now, firingsPerSlice) === false) return false
     }
     return true
@@ -168,6 +232,7 @@ export class Chain {
   #status(origin: number, status: ControlItem): void {
     this.nodes.forEach((node, index) => {
       const from = makesWatermarks(node) ? index : node.watermarkOrigin
+      if (node.watermarkOrigin === origin) node.operator?.asynchronous?.inputIdle(status.type === 'idle')
       if (from === origin) for (const edge of node.edges) edge.control(status)
     })
   }
@@ -179,6 +244,11 @@ export class Chain {
 
 function makesWatermarks(node: Pick<ChainNode, 'operator'>): node is { readonly operator: Operator } {
   return node.operator?.generated !== undefined
+}
+
+interface AsynchronousPlace {
+  readonly index: number
+  readonly results: AsynchronousResults
 }
 
 /** Follows the watermarks of one operator that makes its own. */
@@ -200,9 +270,10 @@ class WatermarkOrigin {
     return watermark
   }
 
-  takeStatus(): ControlItem | undefined {
+  /** `watermarkUnderWay`: one that was taken has not reached what follows. */
+  takeStatus(watermarkUnderWay: boolean): ControlItem | undefined {
     const idle = this.#operator.generated?.idle ?? false
-    if (idle === this.#idle) return undefined
+    if (idle === this.#idle || (idle && watermarkUnderWay)) return undefined
     this.#idle = idle
     return { type: idle ? 'idle' : 'active' }
   }

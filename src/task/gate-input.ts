@@ -6,6 +6,7 @@ import { InputGate } from './input-gate.ts'
 import type { Operator } from './operator.ts'
 import { userFunctionError } from './operators/user-function-error.ts'
 import type { RecordBatch } from './record-batch.ts'
+import { recordText } from './record-text.ts'
 import type { InputEvent, TaskInput } from './task-input.ts'
 
 export interface GateInputOptions {
@@ -43,8 +44,8 @@ export class GateInput implements TaskInput {
     return this.#gate.watermark
   }
 
-  poll(): InputEvent {
-    const event = this.#gate.poll()
+  poll(takesRecords = true): InputEvent {
+    const event = this.#gate.poll(takesRecords)
     if (event.type !== 'records') return event
     const { batch } = event
     this.recordsIn += batch.count
@@ -95,8 +96,8 @@ export class GateInput implements TaskInput {
   /** Behind an exchange nobody knows the record's place: it is named by its key and its JSON. */
   #withRecord(error: unknown, value: unknown): MillraceError {
     const wrapped = userFunctionError(error, this.#headName, 'the operator')
-    const key = this.#keySelector === undefined ? '' : ` of key ${jsonText(keyOf(this.#keySelector, value))}`
-    return new MillraceError(wrapped.code, `${wrapped.message}; the record${key} is ${jsonText(value)}`, {
+    const key = this.#keySelector === undefined ? '' : ` of key ${recordText(keyOf(this.#keySelector, value))}`
+    return new MillraceError(wrapped.code, `${wrapped.message}; the record${key} is ${recordText(value)}`, {
       cause: wrapped.cause ?? error,
       ...(wrapped.operator === undefined ? {} : { operator: wrapped.operator }),
     })
@@ -109,17 +110,4 @@ function keyOf(keySelector: (value: unknown) => unknown, value: unknown): unknow
   } catch (error) {
     return `(${String(error)})`
   }
-}
-
-const longestText = 1000
-
-/** JSON for a message: of anything, and not too long. */
-function jsonText(value: unknown): string {
-  let text: string
-  try {
-    text = JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? `${part}n` : part)) ?? String(value)
-  } catch {
-    text = String(value) // a cycle, or a toJSON that throws: the message must still come
-  }
-  return text.length > longestText ? `${text.slice(0, longestText)}…` : text
 }

@@ -26,6 +26,11 @@ export class InputChannel {
     return this.#items.length - this.#head
   }
 
+  get nextIsControl(): boolean {
+    const item = this.#items[this.#head]
+    return item !== undefined && isControl(item)
+  }
+
   pushRecords(shipment: RecordBatch | ArrayBuffer): void {
     if (!this.#closed) this.#items.push(shipment)
   }

@@ -45,10 +45,11 @@ export class InputGate {
     return this.#valve.watermark
   }
 
-  poll(): GateEvent {
+  /** `takesRecords` false: channels whose next item is a batch are left as they are. */
+  poll(takesRecords = true): GateEvent {
     const pending = this.#events.shift()
     if (pending !== undefined) return pending
-    const item = this.#take()
+    const item = this.#take(takesRecords)
     if (item !== nothing) return item
     return this.#alignment.allEnded ? this.#afterEnd() : nothing
   }
@@ -70,13 +71,14 @@ export class InputGate {
     for (const channel of this.#channels) channel.close()
   }
 
-  #take(): GateEvent {
+  #take(takesRecords: boolean): GateEvent {
     const channels = this.#channels
     for (let tried = 0; tried < channels.length; tried++) {
       const index = this.#next
       this.#next = index + 1 === channels.length ? 0 : index + 1
       const channel = channels[index] as InputChannel
       if (channel.length === 0 || this.#alignment.isBlocked(index)) continue
+      if (!takesRecords && !channel.nextIsControl) continue
       const item = channel.take()
       if (item === undefined) continue
       if (isControl(item)) return this.#control(index, item)

@@ -44,6 +44,8 @@ export interface Operator extends Receiver {
    * turn; where the watermark has grown, that is one step for what follows (R33).
    */
   readonly generated?: GeneratedWatermarks
+  /** Only of an operator whose results come later than their records. */
+  readonly asynchronous?: AsynchronousResults
   /** False while it can take no more records (a sink with a full buffer): the task is not scheduled. */
   readonly writable: boolean
   /** The attempt ends, in success, failure or cancellation: release what is open. */
@@ -56,6 +58,23 @@ export interface GeneratedWatermarks {
   readonly watermark: number
   /** Holds back no watermark until its next record. */
   readonly idle: boolean
+}
+
+/**
+ * Records in flight, of an operator that also makes its own watermarks. Whatever changes, it wakes the task, which puts the
+ * results out between two batches.
+ */
+export interface AsynchronousResults {
+  /** There is something to emit. */
+  readonly ready: boolean
+  /** Takes no more records now: no input is read, but barriers go by and results come out. */
+  readonly full: boolean
+  /** Nothing is in flight: the input may end. */
+  readonly drained: boolean
+  /** About `maxResults` results at most, and none behind a watermark that is generated meanwhile. */
+  emit(maxResults: number): void
+  /** The stream before it is idle, or active again. */
+  inputIdle(idle: boolean): void
 }
 
 /** What one operator puts into a checkpoint. */

@@ -103,7 +103,7 @@ export class SourceInput implements TaskInput {
     return this.#reader.snapshot()
   }
 
-  poll(): InputEvent {
+  poll(takesRecords = true): InputEvent {
     if (this.#trigger !== undefined && this.#state === 'reading' && !this.#watermarks.empty) {
       // Generators begin anew in a restored task: what they have said of records before the barrier goes before it.
       const event = this.#watermarks.nextEvent()
@@ -113,7 +113,7 @@ export class SourceInput implements TaskInput {
     if (barrier !== undefined) return { type: 'barrier', barrier, alignmentMs: 0 }
     switch (this.#state) {
       case 'reading':
-        return this.#read()
+        return takesRecords ? this.#read() : nothing
       case 'lastWatermark':
         this.#state = 'end'
         return { type: 'watermark', watermark: endWatermark }

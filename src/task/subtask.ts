@@ -35,6 +35,10 @@ export class Subtask {
   /** When a partial batch is shipped, monotonic milliseconds. */
   #flushAt = Number.POSITIVE_INFINITY
   #backpressured = false
+  /** An asynchronous operator takes no more records. */
+  #full = false
+  /** The input has ended; the chain ends when nothing is in flight any more. */
+  #inputEnded = false
   /** What came while it was deployed. */
   readonly #early: ((input: TaskInput) => void)[] = []
   #started: Promise<void> = Promise.resolve()
@@ -171,7 +175,7 @@ export class Subtask {
       deadLetters: sum((operator) => operator.deadLetters),
       watermark: input?.watermark ?? Number.NEGATIVE_INFINITY,
       lag: input instanceof SourceInput ? input.lag : Number.NaN,
-      backpressured: this.#backpressured,
+      backpressured: this.#backpressured || this.#full,
     }
   }
 
@@ -216,21 +220,23 @@ export class Subtask {
 
   #advance(running: Running): boolean {
     const { chain, input } = running
-    if (this.#state === 'ended') return this.#handle(running, input.poll())
+    if (this.#state === 'ended') return this.#handle(running, input.poll(true))
     this.#backpressured = !chain.writable
-    input.advanceActiveTime(!this.#backpressured && !chain.stepping)
+    this.#full = chain.full
+    input.advanceActiveTime(!this.#backpressured && !this.#full && !chain.stepping)
     if (this.#backpressured) return false
-    if (chain.stepping) {
-      chain.runStep()
+    if (chain.emitResults()) return true
+    if (chain.stepping) return chain.runStep()
+    if (this.#inputEnded && chain.drained) {
+      this.#endInput(running)
       return true
     }
     const now = this.#services.clock.now()
     if (chain.nextProcessingTime() <= now) {
       chain.beginProcessingTime(now)
-      chain.runStep()
-      return true
+      return chain.runStep()
     }
-    return this.#handle(running, input.poll())
+    return this.#handle(running, input.poll(!this.#full))
   }
 
   #handle(running: Running, event: InputEvent): boolean {
@@ -253,7 +259,7 @@ export class Subtask {
         this.#snapshot(running, event)
         return true
       case 'ended':
-        this.#endInput(running)
+        this.#inputEnded = true
         return true
       default: {
         const never: never = event

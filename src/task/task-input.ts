@@ -15,8 +15,11 @@ export type InputEvent =
 
 /** Where a subtask's records come from: the splits of a source, or the channels of its inputs. */
 export interface TaskInput {
-  /** Processes one batch, or reports one event. Not called while a step is in work or an output has no credit (R33). */
-  poll(): InputEvent
+  /**
+   * Processes one batch, or reports one event. Not called while a step is in work or an output has no credit (R33).
+   * `takesRecords` false: the chain can take none now, and only what comes before them is reported, such as a barrier.
+   */
+  poll(takesRecords: boolean): InputEvent
   /** Whether `poll` is called from now on when there is input: idle time counts only then (R19). */
   advanceActiveTime(reading: boolean): void
   /** Monotonic milliseconds when `poll` has something to do though nothing arrives; Infinity: never. */

@@ -42,6 +42,10 @@ export class ClusterTime {
   #quiet = 0
   /** Promises of sinks that are on their way, by the real time of their beginning. */
   readonly #working = new Map<Promise<unknown>, number>()
+  /** The same of asynchronous functions. */
+  readonly #calls = new Map<Promise<unknown>, number>()
+  /** Waits for the cluster's own clock, in work: then it is what the calls wait for. */
+  #delays = 0
   #driving = false
   /** Calls of `advance` in work: they move the clock, nobody else. */
   #advancing = 0
@@ -66,10 +70,19 @@ export class ClusterTime {
 
   /** What a sink does outside of the slots' loops, such as writing a file: time stands still meanwhile. */
   track<T>(work: Promise<T>): Promise<T> {
-    const done = (): void => void this.#working.delete(work)
-    this.#working.set(work, systemClock.monotonicMs())
-    work.then(done, done)
-    return work
+    return tracked(work, this.#working)
+  }
+
+  /** The same for a call of an asynchronous function, which may also wait for time itself. */
+  trackCall<T>(call: Promise<T>): Promise<T> {
+    return tracked(call, this.#calls)
+  }
+
+  /** Resolves when the cluster's clock has moved on by this. */
+  async delay(durationMs: number): Promise<void> {
+    this.#delays++
+    await new Promise<void>((resolve) => this.clock.schedule(durationMs, resolve))
+    this.#delays--
   }
 
   /** Until nothing is left to do at this moment. */
@@ -150,8 +163,8 @@ export class ClusterTime {
     await turn()
     if (this.#slotTurns !== before || this.#waitingSlots > 0) return false
     const oldest = systemClock.monotonicMs() - longestWorkMs
-    for (const since of this.#working.values()) if (since > oldest) return false
-    return true
+    const works = (since: number): boolean => since > oldest
+    return !this.#working.values().some(works) && (this.#delays > 0 || !this.#calls.values().some(works))
   }
 
   async #jump(): Promise<void> {
@@ -171,6 +184,13 @@ export class ClusterTime {
     const limit = virtual ? `${limitMs[this.mode]} ms of virtual time` : `${realLimitMs} ms`
     return new MillraceError('MR_TEST', `what the test waits for has not come within ${limit}: ${describe()}`)
   }
+}
+
+function tracked<T>(work: Promise<T>, works: Map<Promise<unknown>, number>): Promise<T> {
+  const done = (): void => void works.delete(work)
+  works.set(work, systemClock.monotonicMs())
+  work.then(done, done)
+  return work
 }
 
 function realMillisecond(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Key, KeyedProcessFunction, OutputTag, ProcessFunction } from '../api/functions.ts'
+import { MillraceError } from '../common/errors.ts'
 import { checkpointId } from '../common/ids.ts'
 import { hashKey } from '../common/key.ts'
 import { keyGroupOf } from '../common/key-groups.ts'
@@ -7,6 +8,7 @@ import type { OperatorSpec } from '../graph/operator-spec.ts'
 import type { BlobReference } from '../state/blob-store.ts'
 import type { Operator, OperatorMetrics } from '../task/operator.ts'
 import { createOperator } from '../task/operators/create-operator.ts'
+import { turn } from '../task/turn.ts'
 import { HarnessCheckpoint, type HarnessSnapshot } from './harness-checkpoint.ts'
 import { type HarnessStart, harnessOperator, type OperatorHarnessOptions, startOf } from './harness-start.ts'
 import { VirtualClock } from './virtual-clock.ts'
@@ -159,9 +161,30 @@ export class OperatorHarness<In = unknown, Out = unknown> {
     this.clock.advanceTo(nowMs)
   }
 
-  /** The input ends: the last watermark, then the function's `close`. */
+  /**
+   * Lets asynchronous functions go on until nothing more comes of them at this moment of the harness's clock, and puts
+   * their results out. What they wait for has to go by that clock, or by promises alone.
+   * @throws MillraceError MR_USER_FUNCTION, MR_ASYNC_TIMEOUT where one of them has failed
+   */
+  async settled(): Promise<void> {
+    const { asynchronous } = this.operator
+    if (asynchronous === undefined) return
+    do {
+      await turn()
+      while (asynchronous.ready) asynchronous.emit(this.#maxFirings)
+      await turn()
+    } while (asynchronous.ready)
+  }
+
+  /**
+   * The input ends: the last watermark, then the function's `close`.
+   * @throws MillraceError MR_TEST where asynchronous functions are still in flight: wait for them by `settled`
+   */
   endInput(): void {
     this.processWatermark(endWatermark)
+    if (this.operator.asynchronous?.drained === false) {
+      throw new MillraceError('MR_TEST', 'records are still in flight: await settled() before endInput()')
+    }
     this.operator.endInput()
   }
 

@@ -16,7 +16,7 @@ import { ClusterProcess } from './cluster-process.ts'
 import { ClusterTime, type TestTime } from './cluster-time.ts'
 import { type CollectingSink, collectingSink } from './collecting-sink.ts'
 import { enumeratorOfTest } from './connectors.ts'
-import { withObservedSinks } from './observed-sinks.ts'
+import { withObservedWork } from './observed-work.ts'
 import { type ReplacedConnectors, sinkNamesOf, withReplacedConnectors } from './replaced-connectors.ts'
 import { type ScriptProgress, scriptProgressOf } from './script-progress.ts'
 import { TestJob } from './test-job.ts'
@@ -143,7 +143,7 @@ export class TestCluster {
     const definition = isJob(what) ? what : job('tested', what)
     const { args = [], configuration = {}, from } = options
     const build = (values: JobSettings): StreamGraph =>
-      withObservedSinks(withReplacedConnectors(buildJob(definition, args, values), options), this.time)
+      withObservedWork(withReplacedConnectors(buildJob(definition, args, values), options), this.time)
     const plan = planOf(createJobGraph(build(configuration)))
     const process = this.#process
     const run = await this.#runOf(from)
@@ -168,6 +168,14 @@ export class TestCluster {
    */
   async advanceTime(duration: Duration): Promise<void> {
     await this.time.advance(durationMs(duration, 'advanceTime'))
+  }
+
+  /**
+   * Resolves when the cluster's clock has moved on by this: for an asynchronous function that stands in for a slow service.
+   * @throws MillraceError MR_CONFIGURATION where it is no duration
+   */
+  async delay(duration: Duration): Promise<void> {
+    await this.time.delay(durationMs(duration, 'delay'))
   }
 
   /** Waits until nothing is left to do at this moment of virtual time. */

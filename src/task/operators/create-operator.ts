@@ -4,6 +4,7 @@ import type { Operator, OperatorContext } from '../operator.ts'
 import { SinkOperator } from '../sink-operator.ts'
 import { AggregateOperator } from './aggregate-operator.ts'
 import { AlignedWindowOperator } from './aligned-window-operator.ts'
+import { AsyncOperator } from './async-operator.ts'
 import { FilterOperator } from './filter-operator.ts'
 import { FlatMapOperator } from './flat-map-operator.ts'
 import { KeyedProcessOperator } from './keyed-process-operator.ts'
@@ -40,6 +41,8 @@ export function createOperator(spec: OperatorSpec, context: OperatorContext): Op
       return new AggregateOperator(spec.aggregate, spec.withKey, context)
     case 'window':
       return createWindowOperator(spec, context)
+    case 'async':
+      return new AsyncOperator(spec, context)
     case 'sink':
       return new SinkOperator(spec.sink, context)
     case 'source':

@@ -9,6 +9,7 @@ test('the package exports these values and no others', () => {
     'CountTrigger',
     'DeltaEvictor',
     'DeltaTrigger',
+    'AsyncDataStream',
     'EventTimeSessionWindows',
     'EventTimeTrigger',
     'GlobalWindows',

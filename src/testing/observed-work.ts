@@ -1,14 +1,24 @@
+import type { AsyncFunction } from '../api/async-functions.ts'
 import type { Sink, SinkWriter } from '../api/sink.ts'
 import type { StreamGraph } from '../graph/stream-graph.ts'
 import type { ClusterTime } from './cluster-time.ts'
 
-/** The same graph, whose sinks tell the clock while they work: virtual time does not run past a file that is being written. */
-export function withObservedSinks(graph: StreamGraph, time: ClusterTime): StreamGraph {
+/**
+ * The same graph, whose sinks and asynchronous functions tell the clock while they work: virtual time does not run past a
+ * file that is being written, or an answer that is on its way.
+ */
+export function withObservedWork(graph: StreamGraph, time: ClusterTime): StreamGraph {
   const nodes = graph.nodes.map((node) => {
     const { spec } = node
-    return spec.kind === 'sink' ? { ...node, spec: { ...spec, sink: observed(spec.sink, time) } } : node
+    if (spec.kind === 'sink') return { ...node, spec: { ...spec, sink: observed(spec.sink, time) } }
+    if (spec.kind === 'async') return { ...node, spec: { ...spec, invoke: observedFunction(spec.invoke, time) } }
+    return node
   })
   return { ...graph, nodes }
+}
+
+function observedFunction(invoke: AsyncFunction<unknown, unknown>, time: ClusterTime): AsyncFunction<unknown, unknown> {
+  return (value, context) => time.trackCall(Promise.resolve(invoke(value, context)))
 }
 
 function observed(sink: Sink<unknown>, time: ClusterTime): Sink<unknown> {
