@@ -49,7 +49,8 @@ export const errorCodes = {
     severity: 'retryable',
   },
   MR_SCHEMA_INCOMPATIBLE: {
-    cause: 'Two schemas do not fit: a reader and a writer, or a new one and those that the registry holds for a subject.',
+    cause:
+      'Two schemas do not fit: a reader and a writer, or a new one and those that the registry holds for a subject.',
     remedy: 'Give the new fields defaults, or change the schema as the named place asks.',
     severity: 'fatal',
   },
