@@ -3,13 +3,13 @@ import { expect, test } from 'vitest'
 
 test('the package exports these values and no others', () => {
   expect(Object.keys(millrace).sort()).toEqual([
+    'AsyncDataStream',
     'ContinuousEventTimeTrigger',
     'ContinuousProcessingTimeTrigger',
     'CountEvictor',
     'CountTrigger',
     'DeltaEvictor',
     'DeltaTrigger',
-    'AsyncDataStream',
     'EventTimeSessionWindows',
     'EventTimeTrigger',
     'GlobalWindows',
