@@ -13,6 +13,7 @@ export const brokerErrorCode = {
   rebalanceInProgress: 27,
   topicAuthorizationFailed: 29,
   groupAuthorizationFailed: 30,
+  illegalSaslState: 34,
   fencedInstance: 82,
 } as const
 
@@ -39,9 +40,12 @@ const names: Readonly<Record<number, string>> = {
   29: 'TOPIC_AUTHORIZATION_FAILED',
   30: 'GROUP_AUTHORIZATION_FAILED',
   31: 'CLUSTER_AUTHORIZATION_FAILED',
+  33: 'UNSUPPORTED_SASL_MECHANISM',
+  34: 'ILLEGAL_SASL_STATE',
   35: 'UNSUPPORTED_VERSION',
   43: 'UNSUPPORTED_FOR_MESSAGE_FORMAT',
   56: 'KAFKA_STORAGE_ERROR',
+  58: 'SASL_AUTHENTICATION_FAILED',
   72: 'LISTENER_NOT_FOUND',
   74: 'FENCED_LEADER_EPOCH',
   75: 'UNKNOWN_LEADER_EPOCH',

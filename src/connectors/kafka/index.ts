@@ -1,12 +1,19 @@
 /// <reference types="node" preserve="true" />
-export type { KafkaProperties, KafkaSaslOptions, KafkaTlsOptions } from './kafka-options.ts'
+export type { KafkaProperties, KafkaTlsOptions } from './kafka-options.ts'
 export type { IsolationLevel } from './kafka-protocol.ts'
 export type { KafkaHeader, KafkaRecord } from './kafka-record.ts'
 export { type KafkaDeserialization, KafkaSource, type KafkaSourceOptions } from './kafka-source.ts'
 export type { KafkaSourceBase, KafkaSubscription } from './kafka-source-settings.ts'
+export type { OAuthTokenProvider } from './oauth-token.ts'
 export {
   type ExplicitOffset,
   type OffsetReset,
   OffsetsInitializer,
   type OffsetsOption,
 } from './offsets-initializer.ts'
+export type {
+  KafkaOAuthClientCredentials,
+  KafkaOAuthOptions,
+  KafkaOAuthToken,
+  KafkaSaslOptions,
+} from './sasl-options.ts'

@@ -1,5 +1,8 @@
 import { isMillraceError, MillraceError, messageOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/ports.ts'
+import { systemIds } from '../../common/system-ports.ts'
+import { addressText, type BrokerAddress, parseAddress } from './broker-address.ts'
+import { type BrokerConnection, BrokerConnector } from './broker-connection.ts'
 import type { FetchBuffers } from './fetch-buffers.ts'
 import type { KafkaConnectionSettings } from './kafka-options.ts'
 import {
@@ -12,7 +15,7 @@ import {
   type TopicMetadata,
   type TopicPartition,
 } from './kafka-protocol.ts'
-import { addressText, type BrokerAddress, type BrokerConnection, BrokerConnector } from './kafkajs-connection.ts'
+import type { OAuthTokenProvider } from './oauth-token.ts'
 
 export interface KafkaClientOptions {
   /** `host:port` */
@@ -20,6 +23,8 @@ export interface KafkaClientOptions {
   readonly settings: KafkaConnectionSettings
   readonly buffers: FetchBuffers
   readonly clock: Clock
+  /** Instead of the token that the settings describe. */
+  readonly tokenProvider?: OAuthTokenProvider | undefined
 }
 
 export interface RetryLimits {
@@ -44,7 +49,8 @@ export class KafkaClient {
   constructor(options: KafkaClientOptions) {
     this.clock = options.clock
     this.#bootstrap = options.bootstrap.map(parseAddress)
-    this.#connector = new BrokerConnector(options.settings, options.buffers, options.clock)
+    // A nonce is the one random thing here: nothing that is decided depends on it.
+    this.#connector = new BrokerConnector({ ...options, uniqueText: () => systemIds.unique() })
   }
 
   /** The bootstrap addresses, for messages. */
@@ -203,15 +209,4 @@ async function settle(
     if (isMillraceError(error) && isUnreachable(error)) return { error, reached: false }
     throw error
   }
-}
-
-/** `host`, `host:port` or `[IPv6]:port` */
-function parseAddress(text: string): BrokerAddress {
-  const match = /^(?:\[([^\]]+)\]|([^:\s]+))(?::(\d+))?$/.exec(text.trim())
-  const host = match?.[1] ?? match?.[2]
-  const port = Number(match?.[3] ?? 9092)
-  if (host === undefined || port < 1 || port > 65_535) {
-    throw new MillraceError('MR_CONFIGURATION', `brokers: '${text}' is no address; write host:port`)
-  }
-  return { host, port }
 }

@@ -1,5 +1,7 @@
 import { type Duration, durationMs } from '../../common/duration.ts'
 import { MillraceError } from '../../common/errors.ts'
+import type { OAuthTokenProvider } from './oauth-token.ts'
+import { checkSasl, type KafkaSaslOptions } from './sasl-options.ts'
 
 /** TLS towards the brokers. Plain data, so certificates and keys are given as their PEM text. */
 export type KafkaTlsOptions = {
@@ -15,27 +17,14 @@ export type KafkaTlsOptions = {
   readonly rejectUnauthorized?: boolean
 }
 
-/** How to log in to the brokers. */
-export type KafkaSaslOptions =
-  | {
-      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
-      readonly username: string
-      readonly password: string
-    }
-  | {
-      readonly mechanism: 'aws'
-      readonly authorizationIdentity: string
-      readonly accessKeyId: string
-      readonly secretAccessKey: string
-      readonly sessionToken?: string
-    }
-
 /** How to talk to the brokers. */
 export interface KafkaProperties {
   /** The name that the broker's logs and quotas know, default `millrace`. */
   readonly clientId?: string
   readonly ssl?: boolean | KafkaTlsOptions
   readonly sasl?: KafkaSaslOptions
+  /** Gives the tokens of `oauthbearer` where the job's own code runs, in the tasks, instead of what `sasl` says. What enumerates partitions beside the JobMaster runs no code of the job (R27), so `sasl` must say how it gets its token all the same. */
+  readonly tokenProvider?: OAuthTokenProvider
   /** For a TCP connection, TLS and the log-in; default 10 s. */
   readonly connectionTimeout?: Duration
   /** For an answer; default 30 s. Counts only time in which this thread was not busy (R26). */
@@ -65,6 +54,10 @@ export type KafkaConnectionSettings = {
 
 /** @throws MillraceError MR_CONFIGURATION naming the option */
 export function connectionSettings(properties: KafkaProperties): KafkaConnectionSettings {
+  if (properties.sasl !== undefined) checkSasl(properties.sasl)
+  if (properties.tokenProvider !== undefined && properties.sasl?.mechanism !== 'oauthbearer') {
+    throw new MillraceError('MR_CONFIGURATION', 'properties.tokenProvider: it needs properties.sasl by oauthbearer')
+  }
   return {
     clientId: properties.clientId ?? 'millrace',
     ssl: properties.ssl ?? false,

@@ -1,3 +1,4 @@
+import { MillraceError } from '../../common/errors.ts'
 import { AnswerReader, RequestWriter } from './wire-format.ts'
 
 /** One call of Kafka's protocol in the version that we speak: the last ones before "flexible" headers, so Kafka 2.3 or newer. */
@@ -14,6 +15,9 @@ export const kafkaApis = {
   offsetCommit: { name: 'OffsetCommit', key: 8, version: 7 },
   offsetFetch: { name: 'OffsetFetch', key: 9, version: 5 },
   findCoordinator: { name: 'FindCoordinator', key: 10, version: 2 },
+  saslHandshake: { name: 'SaslHandshake', key: 17, version: 1 },
+  apiVersions: { name: 'ApiVersions', key: 18, version: 0 },
+  saslAuthenticate: { name: 'SaslAuthenticate', key: 36, version: 1 },
 } as const satisfies Readonly<Record<string, KafkaApi>>
 
 export interface TopicPartition {
@@ -29,6 +33,28 @@ export type IsolationLevel = 'read_committed' | 'read_uncommitted'
 
 export function isolationNumber(isolation: IsolationLevel): 0 | 1 {
   return isolation === 'read_committed' ? 1 : 0
+}
+
+// ---- ApiVersions ----
+
+/**
+ * Reads what a broker serves, and compares it with what we speak.
+ * @throws MillraceError MR_KAFKA naming the call
+ */
+export function checkVersions(answer: Buffer): void {
+  const reader = new AnswerReader(answer)
+  reader.int16() // An error stands for a newer version than 0, which there can not be.
+  const served = new Map(
+    reader.array(() => [reader.int16(), { lowest: reader.int16(), highest: reader.int16() }] as const),
+  )
+  for (const { name, key, version } of Object.values(kafkaApis)) {
+    const range = served.get(key)
+    if (range === undefined || (range.lowest <= version && version <= range.highest)) continue
+    throw new MillraceError(
+      'MR_KAFKA',
+      `the broker serves ${name} in versions ${range.lowest} to ${range.highest}, not ${version}: Kafka 2.3 or newer is needed`,
+    )
+  }
 }
 
 // ---- Metadata ----

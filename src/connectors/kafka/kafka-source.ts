@@ -13,6 +13,7 @@ import {
   kafkaDescription,
   kafkaSourceSettings,
 } from './kafka-source-settings.ts'
+import type { OAuthTokenProvider } from './oauth-token.ts'
 import { PartitionFetcher } from './partition-fetcher.ts'
 import { type RecordEmitter, recordEmitter, valueEmitter } from './record-emitters.ts'
 
@@ -60,6 +61,7 @@ export class KafkaSource<T> implements Source<T> {
   readonly type: DataType<T>
   readonly #settings: KafkaSourceSettings
   readonly #deserialization: KafkaDeserialization<T>
+  readonly #tokenProvider: OAuthTokenProvider | undefined
 
   /** @throws MillraceError MR_CONFIGURATION naming the option */
   static of<T>(options: KafkaSourceOptions<T>): KafkaSource<T> {
@@ -72,6 +74,7 @@ export class KafkaSource<T> implements Source<T> {
     }
     this.#settings = kafkaSourceSettings(options)
     this.#deserialization = options
+    this.#tokenProvider = options.properties?.tokenProvider
     this.boundedness = this.#settings.end === null ? 'continuous' : 'bounded'
     this.description = kafkaDescription(this.#settings)
     this.type = options.value === undefined ? { kind: 'untyped' } : options.value.type
@@ -80,10 +83,15 @@ export class KafkaSource<T> implements Source<T> {
   createReader(context: SourceReaderContext): SourceReader<T> {
     const { connection, isolation } = this.#settings
     const { emit, givesViews } = emitterOf(this.#deserialization)
-    // Behind TLS the answers' buffers are Node's own.
-    const buffers = new FetchBuffers({ reuse: !givesViews && connection.ssl === false })
+    const buffers = new FetchBuffers({ reuse: !givesViews })
     const { clock } = context
-    const client = new KafkaClient({ bootstrap: bootstrapOf(this.#settings), settings: connection, buffers, clock })
+    const client = new KafkaClient({
+      bootstrap: bootstrapOf(this.#settings),
+      settings: connection,
+      buffers,
+      clock,
+      tokenProvider: this.#tokenProvider,
+    })
     const fetcher = new PartitionFetcher({
       client,
       clock,

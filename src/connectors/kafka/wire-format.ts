@@ -49,6 +49,14 @@ export class RequestWriter {
     return this
   }
 
+  /** Bytes behind their length. */
+  sizedBytes(value: Uint8Array): this {
+    this.int32(value.length)
+    const at = this.#grow(value.length)
+    this.#bytes.set(value, at)
+    return this
+  }
+
   array<Item>(items: readonly Item[], write: (item: Item) => void): this {
     this.int32(items.length)
     for (const item of items) write(item)
@@ -116,6 +124,13 @@ export class AnswerReader {
     if (size < 0) return null
     const at = this.skip(size)
     return this.bytes.toString('utf8', at, at + size)
+  }
+
+  /** A view; bytes that are null read as empty ones. */
+  sizedBytes(): Buffer {
+    const size = Math.max(0, this.int32())
+    const at = this.skip(size)
+    return this.bytes.subarray(at, at + size)
   }
 
   /** A null array reads as an empty one. */

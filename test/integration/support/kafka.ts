@@ -11,6 +11,8 @@ export type KafkaOptions = {
   readonly brokers?: 1 | 3
   readonly tls?: boolean
   readonly sasl?: boolean
+  /** More properties of the brokers. */
+  readonly properties?: Readonly<Record<string, string>>
 }
 
 /** A Kafka of its own for a test that restarts brokers or needs TLS, SASL or three brokers; every other test uses `inject('kafkaBootstrap')`. */
@@ -45,6 +47,7 @@ export async function startKafka(options: KafkaOptions): Promise<OwnKafka> {
     ...['--port', '0', '--for', String(process.pid), '--brokers', String(options.brokers ?? 1)],
     ...(options.tls ? ['--tls'] : []),
     ...(options.sasl ? ['--sasl'] : []),
+    ...Object.entries(options.properties ?? {}).flatMap(([key, value]) => ['--property', `${key}=${value}`]),
   )
   const which = (broker?: number): string[] => (broker === undefined ? [] : ['--broker', String(broker)])
   return {

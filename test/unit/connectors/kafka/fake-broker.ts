@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { AnswerReader, RequestWriter } from '../../../../src/connectors/kafka/wire-format.ts'
 
 export interface FakeTarget {
@@ -25,6 +26,19 @@ export interface FakeScript {
   /** Node ids and ports of all brokers. */
   nodes(): ReadonlyMap<number, number>
   fetch(targets: readonly FakeTarget[], count: number): FakeFetchAnswer | Promise<FakeFetchAnswer>
+  readonly login?: FakeLogin
+  readonly tls?: TlsOptions
+}
+
+export interface FakeLogin {
+  readonly mechanisms: readonly string[]
+  /** The answer to one message of the mechanism. */
+  step(text: string): {
+    readonly answer?: string
+    readonly errorCode?: number
+    readonly errorText?: string
+    readonly sessionLifetimeMs?: number
+  }
 }
 
 export class FakeBroker {
@@ -32,10 +46,17 @@ export class FakeBroker {
   readonly #script: FakeScript
   readonly #sockets = new Set<Socket>()
   fetches = 0
+  /** Mechanisms and messages of log-ins, as they came. */
+  readonly logins: string[] = []
+  requestsBetweenLoginSteps = 0
+  /** Added to the correlation of answers. */
+  shiftCorrelation = 0
+  #inLogin = false
 
   private constructor(script: FakeScript) {
     this.#script = script
-    this.#server = createServer((socket) => this.#serve(socket))
+    const serve = (socket: Socket): void => this.#serve(socket)
+    this.#server = script.tls === undefined ? createServer(serve) : createTlsServer(script.tls, serve)
   }
 
   static async start(script: FakeScript): Promise<FakeBroker> {
@@ -81,13 +102,18 @@ export class FakeBroker {
     if (body === undefined) return
     const frame = Buffer.alloc(8 + body.length)
     frame.writeInt32BE(4 + body.length, 0)
-    frame.writeInt32BE(correlationId, 4)
+    frame.writeInt32BE(correlationId + this.shiftCorrelation, 4)
     body.copy(frame, 8)
     socket.write(frame)
   }
 
   async #bodyOf(apiKey: number, version: number, request: AnswerReader): Promise<Buffer | undefined> {
+    if (this.#inLogin && apiKey !== 36) this.requestsBetweenLoginSteps++
     switch (apiKey) {
+      case 17:
+        return this.#handshake(request.string())
+      case 36:
+        return this.#authenticate(request.sizedBytes().toString('latin1'))
       case 1:
         return this.#fetch(request)
       case 3:
@@ -100,6 +126,22 @@ export class FakeBroker {
       default:
         throw new Error(`the fake broker knows no API ${apiKey}`)
     }
+  }
+
+  #handshake(mechanism: string): Buffer {
+    this.logins.push(mechanism)
+    const mechanisms = this.#script.login?.mechanisms ?? []
+    this.#inLogin = mechanisms.includes(mechanism)
+    const writer = new RequestWriter().int16(this.#inLogin ? 0 : 33)
+    return writer.array(mechanisms, (offered) => writer.string(offered)).bytes
+  }
+
+  #authenticate(text: string): Buffer {
+    this.logins.push(text)
+    const { answer, errorCode = 0, errorText = null, sessionLifetimeMs = 0 } = this.#script.login?.step(text) ?? {}
+    this.#inLogin = false
+    const bytes = Buffer.from(answer ?? '', 'latin1')
+    return new RequestWriter().int16(errorCode).string(errorText).sizedBytes(bytes).int64(sessionLifetimeMs).bytes
   }
 
   #metadata(): Buffer {

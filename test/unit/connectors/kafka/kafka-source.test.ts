@@ -89,10 +89,10 @@ describe('wire format', () => {
 })
 
 describe('frames', () => {
-  test('bytes that come in any pieces are put together to frames with their size in front', () => {
+  test('bytes that come in any pieces are put together to frames, without their size', () => {
     const stream = Buffer.concat([5, 4, 300].map((size) => Buffer.concat([sizeOf(size), Buffer.alloc(size, size)])))
     for (const piece of [1, 2, 3, 7, 1000]) {
-      const frames = new FrameAssembler(new FetchBuffers({ reuse: false }))
+      const frames = new FrameAssembler(new FetchBuffers({ reuse: false }), () => 1000)
       const found: Buffer[] = []
       for (let at = 0; at < stream.length; ) {
         const target = frames.target()
@@ -102,13 +102,12 @@ describe('frames', () => {
         const frame = frames.advance(count)
         if (Buffer.isBuffer(frame)) found.push(frame)
       }
-      expect(Buffer.concat(found)).toEqual(stream)
-      expect(found.map(({ length }) => length)).toEqual([9, 8, 304])
+      expect(found).toEqual([5, 4, 300].map((size) => Buffer.alloc(size, size)))
     }
   })
 
   test('a size that no answer has is an error', () => {
-    const frames = new FrameAssembler(new FetchBuffers({ reuse: false }))
+    const frames = new FrameAssembler(new FetchBuffers({ reuse: false }), () => 1000)
     frames.target().set(Buffer.from('HTTP'))
     expect(frames.advance(4)).toBeInstanceOf(Error)
   })

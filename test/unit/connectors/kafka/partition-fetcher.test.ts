@@ -2,10 +2,10 @@ import { createServer } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { SourceSplit } from '../../../../src/api/source.ts'
 import { systemClock } from '../../../../src/common/system-ports.ts'
+import { BrokerConnector } from '../../../../src/connectors/kafka/broker-connection.ts'
 import { FetchBuffers } from '../../../../src/connectors/kafka/fetch-buffers.ts'
 import { KafkaSource } from '../../../../src/connectors/kafka/index.ts'
 import { connectionSettings, type KafkaProperties } from '../../../../src/connectors/kafka/kafka-options.ts'
-import { BrokerConnector } from '../../../../src/connectors/kafka/kafkajs-connection.ts'
 import { string } from '../../../../src/formats/index.ts'
 import { SourceRun } from '../../../integration/support/source-run.ts'
 import { encodeBatch } from './batch-encoder.ts'
@@ -190,7 +190,12 @@ describe('connections', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const address = server.address()
     const port = typeof address === 'object' ? address?.port : 0
-    const connector = new BrokerConnector(connectionSettings({}), new FetchBuffers({ reuse: false }), systemClock)
+    const connector = new BrokerConnector({
+      settings: connectionSettings({}),
+      buffers: new FetchBuffers({ reuse: false }),
+      clock: systemClock,
+      uniqueText: () => 'nonce',
+    })
     await expect(connector.connect({ host: '127.0.0.1', port: port ?? 0 })).rejects.toMatchObject({
       code: 'MR_KAFKA_UNREACHABLE',
       message: expect.stringContaining("does not speak Kafka's protocol"),
