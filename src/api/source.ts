@@ -47,9 +47,10 @@ export interface SourceReaderContext {
 
 /**
  * `records`: something was emitted, more may follow at once. `waiting`: nothing is here now; `wake` will be called.
- * `ended`: every split is at its end and no more will come.
+ * `blocked`: records are here that can not be emitted yet, such as those whose schema is being fetched; `wake` will be
+ * called, and idle time does not run (R19). `ended`: every split is at its end and no more will come.
  */
-export type PollResult = 'records' | 'waiting' | 'ended'
+export type PollResult = 'records' | 'waiting' | 'blocked' | 'ended'
 
 /** Reads the splits of one subtask. One thread calls it; nothing in it may block. */
 export interface SourceReader<T> {

@@ -88,17 +88,21 @@ export type AvroSchemaSource = JsonValue
 
 /**
  * @param what names the schema in the message
+ * @param references schemas whose names it uses, each after those that it uses itself
  * @throws MillraceError MR_JOB_DEFINITION where it is no Avro schema
  */
-export function parseAvroSchema(schema: AvroSchemaSource, what: string): AvroNode {
+export function parseAvroSchema(schema: AvroSchemaSource, what: string, references: readonly string[] = []): AvroNode {
   const data = typeof schema === 'string' ? jsonOf(schema, what) : schema
   try {
     const { Type: types } = avscPackage()
     // avsc's types of schemas are narrower than what it takes.
-    const type = types.forSchema(data as never, {
+    const options = {
       logicalTypes: logicalTypes() as NonNullable<LogicalTypes>,
       wrapUnions: 'auto',
-    })
+      registry: {},
+    } as const
+    for (const reference of references) types.forSchema(jsonOf(reference, what) as never, options)
+    const type = types.forSchema(data as never, options)
     return nodeOf(type as AvscType, new Map())
   } catch (error) {
     throw new MillraceError('MR_JOB_DEFINITION', `${what} is no Avro schema: ${messageOf(error)}`, { cause: error })

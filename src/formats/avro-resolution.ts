@@ -11,8 +11,8 @@ export type AvroRead = (bytes: Buffer, start: number, end: number) => unknown
 export interface AvroReading {
   /** `long` values: numbers, and an error for one that a number does not hold exactly; or bigints. */
   readonly longs: 'number' | 'bigint'
-  /** Named types match whatever their names are: for declared types, which were given no Avro name. */
-  readonly ignoreNames: boolean
+  /** The reader is a declared type: names of types match whatever they are, and a missing nullable field is null. */
+  readonly declared: boolean
 }
 
 /**
@@ -60,7 +60,7 @@ if(p>e)throw damaged();cursor.position=p;return v}`
       const text = this.#read(writer, branch, x)
       return reader.wrapped && branch.kind !== 'null' ? `${text}${x}={${quoted(branchName(branch))}:${x}};` : text
     }
-    if (!matches(writer, reader, this.#reading.ignoreNames)) throw this.#mismatch(writer, reader)
+    if (!matches(writer, reader, this.#reading.declared)) throw this.#mismatch(writer, reader)
     const text = this.#readMatching(writer, reader, x)
     const logical = 'logical' in reader ? reader.logical : undefined
     return logical === undefined ? text : `${text}${x}=logicalValue(${this.#constant(logical)},${x});`
@@ -163,6 +163,7 @@ const end=p;${defaults.join('')}if(end>e)throw damaged();cursor.position=end;ret
   #defaultOf(field: AvroFieldNode): string {
     const { defaultBytes } = field
     if (defaultBytes === undefined) {
+      if (this.#reading.declared && field.type.kind === 'union') return 'null'
       throw incompatible(`${this.#place()}the writer has no such field, and it has no default`)
     }
     const read = compileAvroReader(field.type, field.type, this.#reading)
@@ -188,8 +189,8 @@ const end=p;${defaults.join('')}if(end>e)throw damaged();cursor.position=end;ret
 
   /** The branch that is the same type, else the first that matches. */
   #branchFor(writer: AvroNode, branches: readonly AvroNode[]): AvroNode | undefined {
-    const { ignoreNames } = this.#reading
-    const fitting = branches.filter((branch) => matches(writer, branch, ignoreNames))
+    const { declared } = this.#reading
+    const fitting = branches.filter((branch) => matches(writer, branch, declared))
     const same = fitting.find((branch) => branch.kind === writer.kind && branchName(branch) === branchName(writer))
     return same ?? fitting.find((branch) => branch.kind === writer.kind) ?? fitting[0]
   }

@@ -108,18 +108,20 @@ export function declaredAvro<T>(type: DeclaredType<T>): AvroReaderSchema<T> {
   const schemaText = JSON.stringify(schema)
   const node = parseAvroSchema(schema as unknown as AvroSchemaSource, 'the schema of the declared type')
   const codec = declaredCodec(type)
-  const hasOtherNames = schemaText.includes('"millraceName"')
+  // What only our own reader makes of it: fields whose names Avro does not allow, Maps and Sets.
+  const isOwn = /"millrace(?:Name)?":|"type":"map"/.test(schemaText)
   return {
     type,
     node,
     schemaText,
     readOwn: () => codec.read,
     readFrom(writer) {
-      if (hasOtherNames) {
-        const why = 'the declared type has field names that Avro does not allow: it is read only from its own schema'
+      if (isOwn) {
+        const why =
+          'a declared type with Maps, Sets, or field names that Avro does not allow is read only from its own schema'
         throw new MillraceError('MR_SCHEMA_INCOMPATIBLE', why)
       }
-      return compileAvroReader(writer, node, { longs: 'number', ignoreNames: true })
+      return compileAvroReader(writer, node, { longs: 'number', declared: true })
     },
     writeOwn: () => codec.write,
   }
@@ -132,7 +134,7 @@ export function schemaAvro<T>(
 ): AvroReaderSchema<T> {
   const what = writer === reader ? 'avro(): the schema' : "avro(): the reader's schema"
   const node = parseAvroSchema(reader, what)
-  const readFrom = (from: AvroNode) => compileAvroReader(from, node, { longs, ignoreNames: false })
+  const readFrom = (from: AvroNode) => compileAvroReader(from, node, { longs, declared: false })
   return {
     type: untyped<T>(),
     node,

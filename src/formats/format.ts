@@ -14,7 +14,8 @@ export interface Format<T> {
 export interface Decoder<T> {
   /**
    * Decodes `bytes[start, end)`. The buffer is only valid during the call: nothing in the result may alias it.
-   * @throws Error with a clear message where the bytes are no such value
+   * @throws Error with a clear message where the bytes are no such value; NotYetDecodable where the same call has to be
+   * repeated later
    */
   decode(bytes: Buffer, start: number, end: number): T
   /** The same without a copy: the result may alias `bytes`. Called only where the buffer is never used again. */
@@ -22,6 +23,8 @@ export interface Decoder<T> {
 }
 
 export interface Encoder<T> {
+  /** Where it is there: to be awaited before the first `encode`, for what has to be fetched or registered first. */
+  open?(): Promise<void>
   /** A fresh buffer. */
   encode(value: T): Buffer
 }

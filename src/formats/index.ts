@@ -6,6 +6,12 @@ export {
   avro,
   type DeclaredAvroOptions,
 } from './avro.ts'
+export {
+  type ConfluentAvroOptions,
+  type ConfluentAvroSchema,
+  type ConfluentSubjectOptions,
+  confluentAvro,
+} from './confluent-avro.ts'
 export type {
   ArrayType,
   DataType,
@@ -22,6 +28,8 @@ export type {
 } from './data-type.ts'
 export type { BatchCodec, Decoder, Encoder, Format } from './format.ts'
 export { json } from './json.ts'
+export { NotYetDecodable } from './not-yet-decodable.ts'
+export type { SchemaRegistryOptions } from './schema-registry.ts'
 export {
   array,
   boolean,

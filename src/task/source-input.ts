@@ -168,13 +168,14 @@ export class SourceInput implements TaskInput {
     const emitted = this.#output.records > before
     // After the records, so that one turn of reading lies between a stall and the judgement of idleness (R19, R26).
     const now = this.#clock.monotonicMs()
-    if (now >= this.#nextTickAt || (emitted && this.#intervalMs === 0)) this.#tick(now)
+    if (now >= this.#nextTickAt || (emitted && this.#intervalMs === 0)) this.#tick(now, result !== 'blocked')
+    else if (result === 'blocked') this.#activeTime.advance(false)
     return emitted || result === 'records' ? progress : (this.#watermarks.nextEvent() ?? nothing)
   }
 
-  #tick(now: number): void {
+  #tick(now: number, reading: boolean): void {
     if (this.#watermarks.periodic) this.#nextTickAt = now + this.#tickMs
-    this.#watermarks.tick(this.#activeTime.advance(true))
+    this.#watermarks.tick(this.#activeTime.advance(reading))
   }
 
   #pollReader(): ReturnType<SourceReader<unknown>['poll']> {

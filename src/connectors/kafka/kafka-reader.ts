@@ -13,6 +13,9 @@ export class KafkaReader<T> implements SourceReader<T> {
   readonly #readings: PartitionReading[] = []
   /** The one that is being decoded. */
   #region: FetchedRegion | undefined
+  /** Records `[next, filled)` of the cursor are still to be emitted: one of them could not be decoded yet. */
+  #next = 0
+  #filled = 0
   #noMoreSplits = false
 
   constructor(fetcher: PartitionFetcher, emit: RecordEmitter<T>) {
@@ -38,12 +41,12 @@ export class KafkaReader<T> implements SourceReader<T> {
       this.#region ??= this.#open(output)
       const region = this.#region
       if (region === undefined) return this.#nothingHere(output)
-      const count = this.#cursor.fill(maxRecords)
-      region.reading.position = this.#cursor.position
-      if (count > 0) {
-        this.#emit(this.#cursor, count, output)
-        return 'records'
+      if (this.#next === this.#filled) {
+        this.#next = 0
+        this.#filled = this.#cursor.fill(maxRecords)
       }
+      region.reading.position = this.#cursor.position
+      if (this.#filled > 0) return this.#emitFrom(this.#next, region.reading, output)
       this.#region = undefined
       this.#fetcher.release(region)
       this.#finishIfAtEnd(region.reading, output)
@@ -67,6 +70,14 @@ export class KafkaReader<T> implements SourceReader<T> {
   async close(): Promise<void> {
     this.#region = undefined
     this.#fetcher.close()
+  }
+
+  #emitFrom(from: number, reading: PartitionReading, output: SourceOutput<T>): PollResult {
+    this.#next = this.#emit(this.#cursor, from, this.#filled, output)
+    if (this.#next === this.#filled) return 'records'
+    // A checkpoint that comes now must hold the record that waits.
+    reading.position = this.#cursor.offsets[this.#next] as number
+    return this.#next > from ? 'records' : 'blocked'
   }
 
   #open(output: SourceOutput<T>): FetchedRegion | undefined {

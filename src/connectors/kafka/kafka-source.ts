@@ -82,7 +82,7 @@ export class KafkaSource<T> implements Source<T> {
 
   createReader(context: SourceReaderContext): SourceReader<T> {
     const { connection, isolation } = this.#settings
-    const { emit, givesViews } = emitterOf(this.#deserialization)
+    const { emit, givesViews } = emitterOf(this.#deserialization, context)
     const buffers = new FetchBuffers({ reuse: !givesViews })
     const { clock } = context
     const client = new KafkaClient({
@@ -110,13 +110,22 @@ export class KafkaSource<T> implements Source<T> {
   }
 }
 
-function emitterOf<T>(deserialization: KafkaDeserialization<T>): {
+function emitterOf<T>(
+  deserialization: KafkaDeserialization<T>,
+  context: SourceReaderContext,
+): {
   readonly emit: RecordEmitter<T>
   readonly givesViews: boolean
 } {
+  const waitFor = (ready: Promise<void>) => {
+    ready.then(
+      () => context.wake(),
+      (error: unknown) => context.fail(error),
+    )
+  }
   if (deserialization.deserialize !== undefined) {
-    return { emit: recordEmitter(deserialization.deserialize), givesViews: true }
+    return { emit: recordEmitter(deserialization.deserialize, waitFor), givesViews: true }
   }
   const decoder = deserialization.value.createDecoder()
-  return { emit: valueEmitter(decoder), givesViews: decoder.decodeView !== undefined }
+  return { emit: valueEmitter(decoder, waitFor), givesViews: decoder.decodeView !== undefined }
 }

@@ -1,33 +1,42 @@
 import type { SourceOutput } from '../../api/source.ts'
 import { messageOf } from '../../common/errors.ts'
 import type { Decoder } from '../../formats/format.ts'
+import { NotYetDecodable } from '../../formats/not-yet-decodable.ts'
 import { type KafkaRecord, kafkaRecordAt, rangeOf } from './kafka-record.ts'
 import type { RecordCursor } from './record-cursor.ts'
 
-/** Decodes the `count` records of the cursor's last `fill` and collects them. One that can not be decoded is a dead letter. */
-export type RecordEmitter<T> = (records: RecordCursor, count: number, output: SourceOutput<T>) => void
+/**
+ * Decodes records `[from, count)` of the cursor's last `fill` and collects them. One that can not be decoded is a dead
+ * letter. Returns where it stopped: at `count`, or at a record that can not be decoded yet.
+ */
+export type RecordEmitter<T> = (records: RecordCursor, from: number, count: number, output: SourceOutput<T>) => number
+
+/** Told what a record that can not be decoded yet waits for. */
+export type WaitFor = (ready: Promise<void>) => void
 
 /**
  * Values by a format; records without a value (tombstones) are passed over. Where the decoder can give views, the
  * bytes of the records must never be used again.
  */
-export function valueEmitter<T>(decoder: Decoder<T>): RecordEmitter<T> {
+export function valueEmitter<T>(decoder: Decoder<T>, waitFor: WaitFor): RecordEmitter<T> {
   return decoder.decodeView === undefined
-    ? (records, count, output) => emitValues(decoder, { records, count, output })
-    : (records, count, output) => emitViews(decoder, { records, count, output })
+    ? (records, from, count, output) => emitValues(decoder, { records, from, count, output, waitFor })
+    : (records, from, count, output) => emitViews(decoder, { records, from, count, output, waitFor })
 }
 
 interface Batch<T> {
   readonly records: RecordCursor
+  readonly from: number
   readonly count: number
   readonly output: SourceOutput<T>
+  readonly waitFor: WaitFor
 }
 
 // Two loops that differ in one call, so that neither decides anything for each record.
 
-function emitValues<T>(decoder: Decoder<T>, { records, count, output }: Batch<T>): void {
+function emitValues<T>(decoder: Decoder<T>, { records, from, count, output, waitFor }: Batch<T>): number {
   const { bytes, valueStarts, valueEnds, timestamps } = records
-  for (let index = 0; index < count; index++) {
+  for (let index = from; index < count; index++) {
     const start = valueStarts[index] as number
     if (start < 0) continue
     records.current = index
@@ -35,16 +44,18 @@ function emitValues<T>(decoder: Decoder<T>, { records, count, output }: Batch<T>
     try {
       value = decoder.decode(bytes, start, valueEnds[index] as number)
     } catch (error) {
+      if (isNotYet(error, waitFor)) return index
       deadLetter(records, output, error)
       continue
     }
     output.collect(value, timestamps[index] as number)
   }
+  return count
 }
 
-function emitViews<T>(decoder: Decoder<T>, { records, count, output }: Batch<T>): void {
+function emitViews<T>(decoder: Decoder<T>, { records, from, count, output, waitFor }: Batch<T>): number {
   const { bytes, valueStarts, valueEnds, timestamps } = records
-  for (let index = 0; index < count; index++) {
+  for (let index = from; index < count; index++) {
     const start = valueStarts[index] as number
     if (start < 0) continue
     records.current = index
@@ -52,28 +63,38 @@ function emitViews<T>(decoder: Decoder<T>, { records, count, output }: Batch<T>)
     try {
       value = (decoder.decodeView as Decoder<T>['decode'])(bytes, start, valueEnds[index] as number)
     } catch (error) {
+      if (isNotYet(error, waitFor)) return index
       deadLetter(records, output, error)
       continue
     }
     output.collect(value, timestamps[index] as number)
   }
+  return count
 }
 
 /** Whole records by a function of the user; the bytes of the records must never be used again. */
-export function recordEmitter<T>(deserialize: (record: KafkaRecord) => T): RecordEmitter<T> {
-  return (records, count, output) => {
-    for (let index = 0; index < count; index++) {
+export function recordEmitter<T>(deserialize: (record: KafkaRecord) => T, waitFor: WaitFor): RecordEmitter<T> {
+  return (records, from, count, output) => {
+    for (let index = from; index < count; index++) {
       records.current = index
       let value: T
       try {
         value = deserialize(kafkaRecordAt(records, index))
       } catch (error) {
+        if (isNotYet(error, waitFor)) return index
         deadLetter(records, output, error)
         continue
       }
       output.collect(value, records.timestamps[index] as number)
     }
+    return count
   }
+}
+
+function isNotYet(error: unknown, waitFor: WaitFor): boolean {
+  if (!(error instanceof NotYetDecodable)) return false
+  waitFor(error.ready)
+  return true
 }
 
 function deadLetter<T>(records: RecordCursor, output: SourceOutput<T>, error: unknown): void {

@@ -58,7 +58,7 @@ export class SourceRun<T> {
       if (Date.now() > deadline) throw new Error(`not done after ${limitMs} ms: ${this.records.length} records`)
       const result = this.reader.poll(output, maxRecords)
       this.ended = result === 'ended'
-      if (result === 'waiting') await this.#woken(200)
+      if (result === 'waiting' || result === 'blocked') await this.#woken(200)
     }
     return this
   }

@@ -23,6 +23,7 @@ class ScriptedReader implements SourceReader<unknown> {
   readonly items: Item[] = []
   readonly splits: SourceSplit[] = []
   ended = false
+  blocked = false
   polls = 0
 
   addSplits(splits: readonly SourceSplit[]): void {
@@ -33,6 +34,7 @@ class ScriptedReader implements SourceReader<unknown> {
 
   poll(output: SourceOutput<unknown>): PollResult {
     this.polls++
+    if (this.blocked) return 'blocked'
     if (this.items.length === 0) return this.ended ? 'ended' : 'waiting'
     for (const item of this.items.splice(0)) {
       if ('finished' in item) output.splitFinished(item.finished)
@@ -195,6 +197,25 @@ test('idle time does not run while the task is backpressured (R19)', () => {
   const seen: string[] = []
   for (let step = 0; step < 15; step++) {
     clock.advance(100)
+    seen.push(...run())
+  }
+  expect(seen).toEqual(['idle'])
+})
+
+test('idle time does not run while records wait for what they are decoded with (R19)', () => {
+  const { clock, reader, run } = sourceOf({ watermarks: withIdleness, splits: ['a'] })
+  reader.items.push({ split: 'a', timestamp: 5 })
+  run()
+  reader.blocked = true
+  const seen: string[] = []
+  for (let turn = 0; turn < 10; turn++) {
+    clock.advance(400)
+    seen.push(...run())
+  }
+  expect(seen).toEqual([])
+  reader.blocked = false
+  for (let turn = 0; turn < 5; turn++) {
+    clock.advance(400)
     seen.push(...run())
   }
   expect(seen).toEqual(['idle'])
