@@ -7,6 +7,7 @@ import type { AggregateFunction } from './functions.ts'
 
 /** An aggregate of Millrace: its accumulator is declared, so that it lives off the heap, and may be merged. */
 export interface NumberAggregate<In, Accumulator> extends AggregateFunction<In, Accumulator, number> {
+  readonly combinable: true
   readonly accumulatorType: DataType<Accumulator>
   readonly resultType: DataType<number>
   merge(left: Accumulator, right: Accumulator): Accumulator
@@ -72,6 +73,7 @@ export type WithFields<Name extends string> = { readonly [Field in Name]: unknow
 export function count(): FieldAggregate<unknown, CountAccumulator, never> {
   return {
     column: { operation: 'count' },
+    combinable: true,
     accumulatorType: doubles<CountAccumulator>('Count', ['count']),
     resultType: double,
     createAccumulator: () => ({ count: 0 }),
@@ -107,6 +109,7 @@ export function sum(selected: Selected): NumberAggregate<unknown, SumAccumulator
   const numberOf = selectorOf(selected, 'sum')
   return {
     ...columnOf(selected, 'sum'),
+    combinable: true,
     accumulatorType: doubles<SumAccumulator>('Sum', ['sum']),
     resultType: double,
     createAccumulator: () => ({ sum: 0 }),
@@ -158,6 +161,7 @@ export function avg(selected: Selected): NumberAggregate<unknown, AverageAccumul
   const numberOf = selectorOf(selected, 'avg')
   return {
     ...columnOf(selected, 'avg'),
+    combinable: true,
     accumulatorType: doubles<AverageAccumulator>('Average', ['sum', 'count']),
     resultType: double,
     createAccumulator: () => ({ sum: 0, count: 0 }),
@@ -209,6 +213,7 @@ function extreme(
   choose: (left: number, right: number) => number,
 ): NumberAggregate<unknown, ExtremeAccumulator> {
   return {
+    combinable: true,
     accumulatorType: doubles<ExtremeAccumulator>(name, ['extreme']),
     resultType: double,
     createAccumulator: () => ({ extreme: initial }),

@@ -40,6 +40,12 @@ export interface AggregateFunction<In, Accumulator, Out> {
   getResult(accumulator: Accumulator): Out
   /** Needed for session windows. May change and return `left` only (R35). */
   merge?(left: Accumulator, right: Accumulator): Accumulator
+  /**
+   * Says that `merge` is associative and that adding a record equals merging the accumulator of that record alone. Windows
+   * then combine records before they are sent to the task of their key, and sliding windows share the slices that they
+   * have in common (R34, R35). The built-in aggregates are. Sums of fractions may then differ in their last digits (R41).
+   */
+  readonly combinable?: boolean
   /** Declared, the accumulator is kept off the heap where its fields allow it; undeclared, as an untyped object. */
   readonly accumulatorType?: DataType<Accumulator>
   readonly resultType?: DataType<Out>

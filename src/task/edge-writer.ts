@@ -3,19 +3,23 @@ import { isMillraceError, MillraceError } from '../common/errors.ts'
 import { hashKey } from '../common/key.ts'
 import { keyGroupOf, subtaskOfKeyGroup } from '../common/key-groups.ts'
 import type { Partitioner } from '../graph/stream-graph.ts'
+import type { WindowCombination } from '../graph/window-combining.ts'
 import type { ControlItem } from './channel-item.ts'
 import type { Receiver } from './operator.ts'
 import { userFunctionError } from './operators/user-function-error.ts'
 import type { OutputChannel } from './output-channel.ts'
+import { WindowCombiner } from './window-combiner.ts'
 
 /** Writes the records of one edge of the job graph into the channels of one sending subtask. */
 export class EdgeWriter {
   readonly receiver: Receiver
   readonly #channels: readonly OutputChannel[]
+  readonly #combiner: WindowCombiner | undefined
 
-  constructor(receiver: Receiver, channels: readonly OutputChannel[]) {
+  constructor(receiver: Receiver, channels: readonly OutputChannel[], combiner?: WindowCombiner) {
     this.receiver = receiver
     this.#channels = channels
+    this.#combiner = combiner
   }
 
   /** False: a channel has no credit, and the task is not scheduled (R33). */
@@ -26,6 +30,7 @@ export class EdgeWriter {
 
   /** Whether records wait for the rest of their batch. */
   get buffered(): boolean {
+    if (this.#combiner?.buffered === true) return true
     for (const channel of this.#channels) if (channel.buffered) return true
     return false
   }
@@ -37,11 +42,14 @@ export class EdgeWriter {
   }
 
   flush(): void {
+    this.#combiner?.flush()
     for (const channel of this.#channels) channel.flush()
   }
 
-  /** To every channel, behind all records before it. */
+  /** To every channel, behind all records before it, combined ones included (R34). */
   control(item: ControlItem): void {
+    this.#combiner?.flush()
+    if (item.type === 'watermark') this.#combiner?.advanceWatermark(item.watermark)
     for (const channel of this.#channels) channel.control(item)
   }
 }
@@ -55,9 +63,15 @@ export interface EdgeOptions {
   readonly maxParallelism: number
   /** Name of the receiving operator, whose key selector it is. */
   readonly receiverName: string
+  /** Where records are combined before they are sent (R34). */
+  readonly combination?: WindowCombination | undefined
 }
 
 export function createEdgeWriter(options: EdgeOptions): EdgeWriter {
+  const { partitioner, combination, channels } = options
+  if (partitioner.kind === 'hash' && combination !== undefined && channels.length > 0) {
+    return combiningEdgeWriter(new KeyedChannels(partitioner.keySelector, options), combination, options)
+  }
   return new EdgeWriter(receiverOf(options), options.channels)
 }
 
@@ -68,7 +82,7 @@ function receiverOf(options: EdgeOptions): Receiver {
     case 'forward':
       return new ForwardReceiver(channels)
     case 'hash':
-      return new HashReceiver(partitioner.keySelector, options)
+      return new HashReceiver(new KeyedChannels(partitioner.keySelector, options))
     case 'rebalance':
       return new RebalanceReceiver(channels, options.subtaskIndex)
     case 'broadcast':
@@ -109,16 +123,32 @@ class ForwardReceiver implements Receiver {
   }
 }
 
-/** By key group, so that a key's records go to the subtask that holds its state. The hash is shipped with the record. */
-class HashReceiver implements Receiver {
-  readonly #keyOf: (value: unknown) => Key
+function combiningEdgeWriter(
+  keyed: KeyedChannels,
+  combination: WindowCombination,
+  { receiverName, channels }: EdgeOptions,
+): EdgeWriter {
+  const combiner = new WindowCombiner({
+    combination,
+    receiverName,
+    keyOf: (value) => keyed.keyOf(value),
+    hashOf: (key) => keyed.hashOf(key),
+    send: (partial, keyHash) => keyed.channelOf(keyHash).addHashed(partial, partial.end - 1, keyHash),
+  })
+  const receiver = { processElement: (value: unknown, timestamp: number) => combiner.add(value, timestamp) }
+  return new EdgeWriter(receiver, channels, combiner)
+}
+
+/** The channels of a hash edge by key group, so that a key's records go to the subtask that holds its state. */
+class KeyedChannels {
+  readonly #keySelector: (value: unknown) => Key
   readonly #channelOfKeyGroup: readonly OutputChannel[]
   readonly #maxParallelism: number
   readonly #receiverName: string
 
   constructor(keySelector: (value: unknown) => Key, options: EdgeOptions) {
     const { channels, maxParallelism, receiverName } = options
-    this.#keyOf = keySelector
+    this.#keySelector = keySelector
     this.#maxParallelism = maxParallelism
     this.#receiverName = receiverName
     this.#channelOfKeyGroup = Array.from(
@@ -127,24 +157,49 @@ class HashReceiver implements Receiver {
     )
   }
 
-  processElement(value: unknown, timestamp: number): void {
-    const hash = this.#hash(value)
-    const channel = this.#channelOfKeyGroup[keyGroupOf(hash, this.#maxParallelism)] as OutputChannel
-    channel.addHashed(value, timestamp, hash)
-  }
-
-  #hash(value: unknown): number {
+  keyOf(value: unknown): Key {
     try {
-      return hashKey(this.#keyOf(value))
+      return this.#keySelector(value)
     } catch (error) {
-      if (isMillraceError(error) && error.code === 'MR_KEY') {
-        throw new MillraceError('MR_KEY', `the key selector of operator "${this.#receiverName}": ${error.message}`, {
-          cause: error,
-          operator: this.#receiverName,
-        })
-      }
       throw userFunctionError(error, this.#receiverName, 'the key selector')
     }
+  }
+
+  hashOf(key: Key): number {
+    try {
+      return hashKey(key)
+    } catch (error) {
+      throw this.#wrongKey(error)
+    }
+  }
+
+  channelOf(keyHash: number): OutputChannel {
+    return this.#channelOfKeyGroup[keyGroupOf(keyHash, this.#maxParallelism)] as OutputChannel
+  }
+
+  #wrongKey(error: unknown): MillraceError {
+    if (!isMillraceError(error) || error.code !== 'MR_KEY') {
+      return userFunctionError(error, this.#receiverName, 'the key selector')
+    }
+    return new MillraceError('MR_KEY', `the key selector of operator "${this.#receiverName}": ${error.message}`, {
+      cause: error,
+      operator: this.#receiverName,
+    })
+  }
+}
+
+/** The hash is shipped with the record. */
+class HashReceiver implements Receiver {
+  readonly #keyed: KeyedChannels
+
+  constructor(keyed: KeyedChannels) {
+    this.#keyed = keyed
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    const keyed = this.#keyed
+    const hash = keyed.hashOf(keyed.keyOf(value))
+    keyed.channelOf(hash).addHashed(value, timestamp, hash)
   }
 }
 

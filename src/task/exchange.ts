@@ -3,12 +3,14 @@ import type { ChannelId } from '../common/ids.ts'
 import type { DataType } from '../formats/data-type.ts'
 import type { BatchCodec } from '../formats/format.ts'
 import type { JobEdge, JobGraph, JobVertex } from '../graph/job-graph.ts'
+import { shuffleCombinationOf, type WindowCombination } from '../graph/window-combining.ts'
 import type { WrittenEdge } from './chain-builder.ts'
 import { createEdgeWriter } from './edge-writer.ts'
 import { InputChannel } from './input-channel.ts'
 import { type Connection, LocalConnection, OutputChannel } from './output-channel.ts'
 import type { PeerLink } from './peer-link.ts'
 import type { InputChannel as DeployedInput, OutputEdge, SubtaskDeployment } from './slot-protocol.ts'
+import { windowPartialCodec } from './window-partial.ts'
 
 export interface ExchangeOptions {
   readonly slotIndex: number
@@ -45,7 +47,7 @@ export class Exchange {
     const input = new InputChannel()
     this.#inputs.set(channelId, input)
     if (fromSlot === this.#options.slotIndex) return
-    this.#link(fromSlot).addInput(channelId, input, this.#options.codecOf(this.#edge(edgeId).type))
+    this.#link(fromSlot).addInput(channelId, input, this.#codecOf(this.#edge(edgeId)))
   }
 
   #writer(edge: JobEdge, output: OutputEdge, deployment: SubtaskDeployment): WrittenEdge['writer'] {
@@ -59,6 +61,7 @@ export class Exchange {
       subtaskIndex: deployment.subtaskIndex,
       maxParallelism: receiver.maxParallelism,
       receiverName: receiver.operators[0]?.name ?? receiver.name,
+      combination: this.#combinationOf(edge),
     })
   }
 
@@ -66,7 +69,19 @@ export class Exchange {
     if (toSlot === this.#options.slotIndex) {
       return new LocalConnection(this.#input(channelId), edge.partitioner.kind === 'hash')
     }
-    return this.#link(toSlot).openOutput(channelId, this.#options.codecOf(edge.type))
+    return this.#link(toSlot).openOutput(channelId, this.#codecOf(edge))
+  }
+
+  #codecOf(edge: JobEdge): BatchCodec {
+    const combination = this.#combinationOf(edge)
+    if (combination === undefined) return this.#options.codecOf(edge.type)
+    return windowPartialCodec(combination.aggregate.accumulatorType ?? { kind: 'untyped' })
+  }
+
+  /** Both ends of a hash edge know by the operator that reads it whether its records are combined (R34). */
+  #combinationOf(edge: JobEdge): WindowCombination | undefined {
+    const head = this.#vertex(edge.toVertex).operators[0]
+    return edge.partitioner.kind === 'hash' && head !== undefined ? shuffleCombinationOf(head.spec) : undefined
   }
 
   #input(channelId: ChannelId): InputChannel {

@@ -8,6 +8,7 @@ import { userFunctionError } from './operators/user-function-error.ts'
 import type { RecordBatch } from './record-batch.ts'
 import { recordText } from './record-text.ts'
 import type { InputEvent, TaskInput } from './task-input.ts'
+import { WindowPartial } from './window-partial.ts'
 
 export interface GateInputOptions {
   readonly channels: readonly InputChannel[]
@@ -96,11 +97,17 @@ export class GateInput implements TaskInput {
   /** Behind an exchange nobody knows the record's place: it is named by its key and its JSON. */
   #withRecord(error: unknown, value: unknown): MillraceError {
     const wrapped = userFunctionError(error, this.#headName, 'the operator')
-    const key = this.#keySelector === undefined ? '' : ` of key ${recordText(keyOf(this.#keySelector, value))}`
+    const key = this.#keyText(value)
     return new MillraceError(wrapped.code, `${wrapped.message}; the record${key} is ${recordText(value)}`, {
       cause: wrapped.cause ?? error,
       ...(wrapped.operator === undefined ? {} : { operator: wrapped.operator }),
     })
+  }
+
+  #keyText(value: unknown): string {
+    if (this.#keySelector === undefined) return ''
+    const key = value instanceof WindowPartial ? value.key : keyOf(this.#keySelector, value)
+    return ` of key ${recordText(key)}`
   }
 }
 

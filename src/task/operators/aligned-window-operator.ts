@@ -3,6 +3,7 @@ import type { AlignedWindowAssigner, WindowSpec } from '../../graph/operator-spe
 import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
 import type { PaneCursor, PaneState } from '../../state/pane-state.ts'
 import type { OperatorContext, OperatorSnapshot } from '../operator.ts'
+import { WindowPartial } from '../window-partial.ts'
 import { KeySelection } from './key-selection.ts'
 import { assertTimestamp, LateRecords } from './late-records.ts'
 import { OperatorBase } from './operator-base.ts'
@@ -51,6 +52,10 @@ export class AlignedWindowOperator extends OperatorBase {
   }
 
   processHashedElement(value: unknown, timestamp: number, keyHash: number): void {
+    if (value instanceof WindowPartial) {
+      this.#addPartial(value, keyHash)
+      return
+    }
     assertTimestamp(timestamp, this.operatorName)
     this.#addToWindows(this.#keys.selectHashed(value, keyHash), value, timestamp)
   }
@@ -92,6 +97,34 @@ export class AlignedWindowOperator extends OperatorBase {
     }
     // A record between windows, where the slide is above the size, is in none and late only by its own timestamp.
     if (!accepted && timestamp + this.#allowedLatenessMs <= watermark) this.#late.take(value, timestamp)
+  }
+
+  /** What a sender has combined (R34): of a slice, where the windows were panes before they had slices (R35). */
+  #addPartial({ key, start, end, count, contents }: WindowPartial, keyHash: number): void {
+    this.metrics.recordsIn += count
+    this.#keys.keyedState.setCurrentKey(key, keyHash)
+    const { sizeMs, slideMs } = this.#windows
+    const watermark = this.currentWatermark
+    let accepted = false
+    for (let last = lastWindowStart(start, this.#windows) + sizeMs; last >= end; last -= slideMs) {
+      if (cleanupTime(last, this.#allowedLatenessMs) <= watermark) break
+      accepted = true
+      const merged = this.#mergeIntoPane(last, contents)
+      if (last - 1 <= watermark) this.#results.emit(key, this.#windowOf(last), merged, true)
+    }
+    if (!accepted) this.metrics.lateRecordsDropped += count
+  }
+
+  #mergeIntoPane(end: number, partial: unknown): unknown {
+    const before = this.#panes.get(end)
+    let contents: unknown
+    try {
+      contents = before === undefined ? this.#contents.copy(partial) : this.#contents.merge(before, partial)
+    } catch (error) {
+      throw userFunctionError(error, this.operatorName, 'the window function')
+    }
+    this.#panes.set(end, contents)
+    return contents
   }
 
   #addToPane(end: number, value: unknown): unknown {

@@ -1,5 +1,6 @@
 import { MillraceError } from '../../common/errors.ts'
-import type { OperatorSpec, WindowSpec } from '../../graph/operator-spec.ts'
+import type { OperatorSpec, WindowAssigner, WindowSpec } from '../../graph/operator-spec.ts'
+import { windowCombinationOf } from '../../graph/window-combining.ts'
 import type { Operator, OperatorContext } from '../operator.ts'
 import { SinkOperator } from '../sink-operator.ts'
 import { AggregateOperator } from './aggregate-operator.ts'
@@ -12,8 +13,10 @@ import { MapOperator } from './map-operator.ts'
 import { ProcessOperator } from './process-operator.ts'
 import { ReduceOperator } from './reduce-operator.ts'
 import { SessionWindowOperator } from './session-window-operator.ts'
+import { SlicedWindowOperator } from './sliced-window-operator.ts'
 import { TimestampsAndWatermarksOperator } from './timestamps-and-watermarks-operator.ts'
-import { hasOwnOperator, refuseOtherLayouts } from './window-layout.ts'
+import { alignedWindowsOf } from './window-assignment.ts'
+import { hasOwnOperator, refuseOtherLayouts, slicedLayout, windowLayout } from './window-layout.ts'
 import { WindowOperator } from './window-operator.ts'
 
 /**
@@ -60,8 +63,9 @@ function createWindowOperator(spec: WindowSpec, context: OperatorContext): Opera
   if (!hasOwnOperator(spec)) return new WindowOperator(spec, context)
   switch (assigner.kind) {
     case 'tumbling':
-    case 'sliding':
       return new AlignedWindowOperator(spec, assigner, context)
+    case 'sliding':
+      return createSlidingWindowOperator(spec, assigner, context)
     case 'session':
       return new SessionWindowOperator(spec, assigner.gapMs, context)
     case 'processingTime':
@@ -73,4 +77,17 @@ function createWindowOperator(spec: WindowSpec, context: OperatorContext): Opera
       throw new MillraceError('MR_INTERNAL', `unknown window ${String(never)}`)
     }
   }
+}
+
+/** From slices where they are safe (R35); panes of a snapshot go on as panes. */
+function createSlidingWindowOperator(
+  spec: WindowSpec,
+  assigner: Extract<WindowAssigner, { readonly kind: 'sliding' }>,
+  context: OperatorContext,
+): Operator {
+  const combination = windowCombinationOf(spec)
+  if (combination?.kind === 'slices' && windowLayout(spec, context.keyedState) === slicedLayout) {
+    return new SlicedWindowOperator({ spec, windows: alignedWindowsOf(assigner), combination }, context)
+  }
+  return new AlignedWindowOperator(spec, assigner, context)
 }

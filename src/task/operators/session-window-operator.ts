@@ -6,6 +6,7 @@ import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
 import { detachedKey, ownedKey } from '../../state/current-key.ts'
 import type { PaneState } from '../../state/pane-state.ts'
 import type { OperatorContext, OperatorSnapshot } from '../operator.ts'
+import { WindowPartial } from '../window-partial.ts'
 import { type Deadline, DeadlineHeap } from './deadline-heap.ts'
 import { KeySelection } from './key-selection.ts'
 import { assertTimestamp, LateRecords } from './late-records.ts'
@@ -19,6 +20,14 @@ import { WindowResults } from './window-results.ts'
 
 /** All sessions are in one namespace: their ends move with each record, so panes by end would move too. */
 const namespace = 0
+
+/** In place of the contents of a session that is not there yet: contents may be anything, undefined too. */
+const nothing = Symbol('nothing')
+
+interface Growth {
+  readonly sessions: Sessions
+  readonly touched: TouchedSessions
+}
 
 /**
  * Session windows. The sessions of a key are one entry of keyed state, changed in place as they grow. Each has a
@@ -68,6 +77,10 @@ export class SessionWindowOperator extends OperatorBase {
   }
 
   processHashedElement(value: unknown, timestamp: number, keyHash: number): void {
+    if (value instanceof WindowPartial) {
+      this.#addPartial(value, keyHash)
+      return
+    }
     assertTimestamp(timestamp, this.operatorName)
     this.#addToSessions(this.#keys.selectHashed(value, keyHash), value, timestamp)
   }
@@ -97,14 +110,38 @@ export class SessionWindowOperator extends OperatorBase {
     const time = Math.floor(timestamp)
     const sessions = this.#sessions.get(namespace) ?? []
     const touched = touchedSessions(sessions, time, time + this.#gapMs)
-    // Judged by the session that it becomes part of: a record that is late by itself may belong to a live session.
-    if (cleanupTime(touched.end, this.#allowedLatenessMs) <= this.currentWatermark) {
-      this.#late.take(value, timestamp)
-      return
+    if (this.#isOver(touched)) this.#late.take(value, timestamp)
+    else this.#grow(key, { sessions, touched }, (contents) => this.#contentsWith(contents, value))
+  }
+
+  /** What a sender has combined of a part of a session (R34). */
+  #addPartial({ key, start, end, count, contents: partial }: WindowPartial, keyHash: number): void {
+    this.metrics.recordsIn += count
+    this.#keys.keyedState.setCurrentKey(key, keyHash)
+    const sessions = this.#sessions.get(namespace) ?? []
+    const touched = touchedSessions(sessions, start, end)
+    if (this.#isOver(touched)) this.metrics.lateRecordsDropped += count
+    else {
+      this.#grow(key, { sessions, touched }, (contents) =>
+        contents === nothing ? partial : this.#contents.merge(contents, partial),
+      )
     }
+  }
+
+  /** Judged by the session that it becomes part of: a record that is late by itself may belong to a live session. */
+  #isOver({ end }: TouchedSessions): boolean {
+    return cleanupTime(end, this.#allowedLatenessMs) <= this.currentWatermark
+  }
+
+  #contentsWith(contents: unknown, value: unknown): unknown {
+    return contents === nothing ? this.#contents.first(value) : this.#contents.add(contents, value)
+  }
+
+  /** `add` puts what has come to the contents of the one session that the touched ones become, or to `nothing`. */
+  #grow(key: Key, { sessions, touched }: Growth, add: (contents: unknown) => unknown): void {
     let session: Session
     try {
-      session = this.#merge(sessions, touched, value)
+      session = this.#merge(sessions, touched, add)
     } catch (error) {
       throw userFunctionError(error, this.operatorName, 'the window function')
     }
@@ -113,11 +150,15 @@ export class SessionWindowOperator extends OperatorBase {
     if (session.end - 1 <= this.currentWatermark) this.#results.emit(key, windowOf(session), session.contents, true)
   }
 
-  /** Makes one session of those that the record touches, and adds the record to it. */
-  #merge(sessions: Sessions, { index, count, start, end }: TouchedSessions, value: unknown): Session {
+  /** Makes one session of those that are touched, and adds to it. */
+  #merge(
+    sessions: Sessions,
+    { index, count, start, end }: TouchedSessions,
+    add: (contents: unknown) => unknown,
+  ): Session {
     const first = sessions[index]
     if (count === 0 || first === undefined) {
-      const contents = this.#contents.first(value)
+      const contents = add(nothing)
       const session = { start, end, contents, deadline: Number.POSITIVE_INFINITY }
       sessions.splice(index, 0, session)
       return session
@@ -125,7 +166,7 @@ export class SessionWindowOperator extends OperatorBase {
     for (const other of sessions.splice(index + 1, count - 1)) {
       first.contents = this.#contents.merge(first.contents, other.contents)
     }
-    first.contents = this.#contents.add(first.contents, value)
+    first.contents = add(first.contents)
     first.start = start
     first.end = end
     return first

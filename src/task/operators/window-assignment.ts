@@ -21,6 +21,18 @@ export function lastWindowStart(timestamp: number, { slideMs, offsetMs }: Aligne
   return timestamp - (remainder < 0 ? remainder + slideMs : remainder)
 }
 
+/** End of the first window that ends at or behind a time. */
+export function firstWindowEnd(time: number, windows: AlignedWindows): number {
+  const start = time - windows.sizeMs
+  const before = lastWindowStart(start, windows)
+  return (before === start ? before : before + windows.slideMs) + windows.sizeMs
+}
+
+/** End of the first window that ends behind a time; not by way of `time + 1`, which the largest numbers have not. */
+export function windowEndAfter(time: number, windows: AlignedWindows): number {
+  return lastWindowStart(time - windows.sizeMs, windows) + windows.slideMs + windows.sizeMs
+}
+
 /** Event time up to which the contents of a window are kept: Flink's cleanup time. */
 export function cleanupTime(windowEnd: number, allowedLatenessMs: number): number {
   return windowEnd - 1 + allowedLatenessMs

@@ -14,6 +14,8 @@ export interface WindowContents {
   add(contents: unknown, value: unknown): unknown
   /** For sessions. May change and return `left`, never `right` (R35). */
   merge(left: unknown, right: unknown): unknown
+  /** Contents of their own, as `merge` into nothing. */
+  copy(contents: unknown): unknown
   /** What results are made from. `retained`: the contents stay in state, and the results may not alias them (R7). */
   elements(contents: unknown, retained: boolean): readonly unknown[]
 }
@@ -58,6 +60,10 @@ class ReducedContents implements WindowContents {
     return this.#reduce(left, right)
   }
 
+  copy(contents: unknown): unknown {
+    return this.#copy(contents)
+  }
+
   elements(contents: unknown): readonly unknown[] {
     return [this.#copy(contents)]
   }
@@ -87,6 +93,10 @@ class AggregatedContents implements WindowContents {
     return this.#aggregate.merge(left, right)
   }
 
+  copy(contents: unknown): unknown {
+    return this.merge(this.#aggregate.createAccumulator(), contents)
+  }
+
   elements(contents: unknown): readonly unknown[] {
     const result = this.#aggregate.getResult(contents)
     return [result === contents ? this.#copy(result) : result]
@@ -114,6 +124,10 @@ class CollectedContents implements WindowContents {
     const values = left as unknown[]
     for (const value of right as unknown[]) values.push(value)
     return values
+  }
+
+  copy(contents: unknown): unknown {
+    return [...(contents as unknown[])]
   }
 
   elements(contents: unknown, retained: boolean): readonly unknown[] {

@@ -78,6 +78,7 @@ export function timestampedContents(compute: WindowComputation): WindowContents 
     first: (element) => [element],
     add: (contents, element) => appended(contents, [element]),
     merge: (left, right) => appended(left, right as readonly unknown[]),
+    copy: (contents) => [...(contents as readonly unknown[])],
     elements: (contents) => contents as readonly unknown[],
   }
 }

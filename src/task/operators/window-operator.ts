@@ -58,7 +58,7 @@ export class WindowOperator extends OperatorBase {
     const computed = windowContentsOf(compute)
     this.#eviction = evictor === undefined ? undefined : new WindowEviction(evictor, compute, computed, context)
     this.#stored = evictor === undefined ? computed : timestampedContents(compute)
-    this.#contents = new NamespacedState(keyedState.entries(windowLayout(spec), this.#stored.type))
+    this.#contents = new NamespacedState(keyedState.entries(windowLayout(spec, keyedState), this.#stored.type))
     this.#merging = isMerging(assigner) ? new MergingWindowSet(keyedState) : undefined
     this.#eventTimeTimers = new WindowTimers(keyedState, 'event-time')
     this.#processingTimeTimers = new WindowTimers(keyedState, 'processing-time')

@@ -127,18 +127,20 @@ export class JobParts {
           reduced,
           formed<Item>(([item]) => ofReduced(item as Item)),
         )
-      case 'aggregate': {
-        const contents = collected(this.declared)
+      case 'aggregate':
+      case 'combinableAggregate': {
+        const contents = { ...collected(this.declared), combinable: compute === 'combinableAggregate' }
         return windows.aggregate(contents, {
           withKey: (k, { ids, amount }, window) => withKey(k, { id: ids.join(separator), key: 0, amount }, window),
         })
       }
-      case 'numbers': {
+      case 'numbers':
+      case 'combinableNumbers': {
         const contents = formed<{ count: number; sum: number }>(([result]) => ({
           what: `${result?.count}`,
           amount: result?.sum ?? -1,
         }))
-        return windows.aggregate(numbers(this.declared), contents)
+        return windows.aggregate({ ...numbers(this.declared), combinable: compute === 'combinableNumbers' }, contents)
       }
       default: {
         const never: never = compute

@@ -12,7 +12,15 @@ export interface Placement {
   readonly chaining: 'always' | 'head' | 'never'
 }
 
-export const computations = ['reduce', 'aggregate', 'numbers', 'process', 'reduceAndProcess'] as const
+export const computations = [
+  'reduce',
+  'aggregate',
+  'combinableAggregate',
+  'numbers',
+  'combinableNumbers',
+  'process',
+  'reduceAndProcess',
+] as const
 export type Computation = (typeof computations)[number]
 
 export interface SourceShape extends Placement {

@@ -9,7 +9,7 @@ import {
 import { collected, mapped, numbers, orderedFunction, reduceInOrder } from './functions.ts'
 import { type Input, type Item, itemType, keyOf, numberOf, short } from './item.ts'
 import type { JobParts } from './job-parts.ts'
-import type { OrderedPipeline } from './job-shape.ts'
+import type { Computation, OrderedOperator, OrderedPipeline } from './job-shape.ts'
 
 /** Watermarks stand in the records: each comes right behind its own. */
 const punctuated = WatermarkStrategy.forGenerator<Input>(() => ({
@@ -47,9 +47,22 @@ export function buildOrdered(env: StreamExecutionEnvironment, pipeline: OrderedP
     .window(operator.assigner)
     .allowedLateness(operator.allowedLatenessMs)
   const taken = operator.sideOutput ? windows.sideOutputLateData(late) : windows
-  const results = parts.typed(parts.compute(taken, { ...operator, key: pipeline.key }), operator)
+  const results = parts.typed(
+    parts.compute(taken, { ...operator, compute: computationOf(operator), key: pipeline.key }),
+    operator,
+  )
   parts.sink(results, sink)
   if (operator.sideOutput) parts.sink(results.getSideOutput(late), sink, `${sink.name}-late`)
+}
+
+/**
+ * Combined parts of sessions are judged as a whole: after a restore the sender's watermark may be behind the receiver's,
+ * and a record that is late alone is then taken with its neighbour (R34). The reference knows no such thing.
+ */
+function computationOf({ assigner, compute }: Extract<OrderedOperator, { readonly kind: 'window' }>): Computation {
+  if (assigner.kind !== 'session') return compute
+  if (compute === 'combinableNumbers') return 'numbers'
+  return compute === 'combinableAggregate' ? 'aggregate' : compute
 }
 
 function keyed(

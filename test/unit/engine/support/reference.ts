@@ -109,7 +109,8 @@ function windowItem(
 ): Item {
   const items = firing.items.map(({ id }) => itemAt(id))
   const amount = items.reduce((sum, item) => sum + item.amount, 0)
-  const what = compute === 'numbers' ? `${items.length}` : joined(items.map(({ id }) => id))
+  const what =
+    compute === 'numbers' || compute === 'combinableNumbers' ? `${items.length}` : joined(items.map(({ id }) => id))
   return { id: short(`${name} ${firing.start}–${firing.end} ${what}`), key: Number(firing.key), amount }
 }
 

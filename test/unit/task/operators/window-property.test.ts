@@ -64,9 +64,16 @@ describe.each(paths)('$kind windows in $path', ({ kind, trigger, numRuns }) => {
     )
   })
 
-  test('of a declared accumulator equal the reference computation', async () => {
+  test.each([
+    { how: 'alone', combinable: false },
+    { how: 'combinable', combinable: true },
+  ])('of a declared accumulator, $how, equal the reference computation', async ({ combinable }) => {
     const all = steps.chain((made) => fc.tuple(fc.constant(made), disturbances(made.length)))
-    const compute: WindowComputation = { kind: 'aggregate', aggregate: sumAndCount, process: undefined }
+    const compute: WindowComputation = {
+      kind: 'aggregate',
+      aggregate: { ...sumAndCount, combinable },
+      process: undefined,
+    }
     await fc.assert(
       fc.asyncProperty(assignerOf, latenesses, all, async (assigner, allowedLatenessMs, [made, disturbed]) => {
         const outputs = await run<Step, Item, SumAndCount>({
