@@ -20,6 +20,9 @@ export interface SinkWriterContext {
   /** This execution: parts and transactional ids carry it, so that a zombie writes nothing that anyone reads (R15, R21). */
   readonly attemptId: string
   readonly clock: Clock
+  /** How the job takes checkpoints; undefined: it takes none. */
+  readonly checkpointing: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
+  readonly transactionalIds: TransactionalIds
   /** To be called when `writable` became true again. */
   wake(): void
   /** Fails the subtask. */
@@ -31,6 +34,14 @@ export interface SinkWriterContext {
  * pending lists; they accumulate over aborted checkpoints, and completing m commits all up to m (R16).
  */
 export type Committable = JsonValue
+
+/** The numbers of the transactional ids of an attempt: those that may be used stand in the job's durable record (R15). */
+export interface TransactionalIds {
+  /** Numbers below it may be used. */
+  readonly mark: number
+  /** Asks for more; `transactionalIdsGranted` follows. */
+  request(mark: number): void
+}
 
 /** Writes the records of one subtask. One thread calls it; `write` may not block. */
 export interface SinkWriter<T> {
@@ -45,6 +56,12 @@ export interface SinkWriter<T> {
   prepareCommit(checkpointId: number): Promise<readonly Committable[]>
   /** Publishes what a completed checkpoint lists. Repeating it is harmless (R16, I8); nothing is processed before it on restore. */
   commit(committables: readonly Committable[]): Promise<void>
+  /** Transactional ids with numbers below `mark` may be used from now on (R15). */
+  transactionalIdsGranted?(mark: number): void
+  /** Ends what attempts that are gone have left open under these transactional ids (R16). */
+  fence?(transactionalIds: readonly string[]): Promise<void>
+  /** The attempt is about to end, `close` follows: preparations that wait fail now, commits may give up after a while. */
+  abandon?(): void
   /** The attempt ends. What is open and not prepared is discarded; what is prepared stays. */
   close(): Promise<void>
 }

@@ -130,7 +130,7 @@ export const errorCodes = {
     severity: 'retryable',
   },
   MR_KAFKA_TOPIC: {
-    cause: 'A topic does not exist or may not be read.',
+    cause: 'A topic does not exist, or may not be read or written.',
     remedy: 'Create the topic, or correct its name or the rights.',
     severity: 'fatal',
   },

@@ -1,5 +1,5 @@
 import type { Key } from '../api/functions.ts'
-import type { Committable } from '../api/sink.ts'
+import type { Committable, TransactionalIds } from '../api/sink.ts'
 import type { Clock } from '../common/ports.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import type { KeyedSnapshot } from '../state/keyed-snapshot.ts'
@@ -101,6 +101,9 @@ export interface OperatorContext {
   readonly parallelism: number
   readonly maxParallelism: number
   readonly clock: Clock
+  /** How the job takes checkpoints; undefined: it takes none. */
+  readonly checkpointing: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
+  readonly transactionalIds: TransactionalIds
   /** `pipeline.auto-watermark-interval`; 0: after every batch. */
   readonly autoWatermarkIntervalMs: number
   /** Main output. */

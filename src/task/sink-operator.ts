@@ -28,6 +28,8 @@ export class SinkOperator implements Operator {
       operatorUid: context.operatorUid,
       attemptId: context.attemptId,
       clock: context.clock,
+      checkpointing: context.checkpointing,
+      transactionalIds: context.transactionalIds,
       wake: context.wake,
       fail: context.fail,
     })
@@ -84,6 +86,7 @@ export class SinkOperator implements Operator {
 
   /** A commit that has begun is let finish: its checkpoint is complete (R16). */
   async dispose(): Promise<void> {
+    this.#writer.abandon?.()
     await Promise.allSettled([this.#prepared, this.#committed])
     await this.#writer.close()
   }

@@ -50,6 +50,8 @@ export interface SubtaskDeployment {
   readonly splits: readonly SourceSplit[]
   /** No split will be added later. */
   readonly noMoreSplits: boolean
+  /** How many transactional ids each of its sinks may use: they stand in the job's record (R15). */
+  readonly transactionalIds: number
 }
 
 export interface InputChannel {

@@ -77,6 +77,8 @@ function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
     parallelism: deployment.parallelism,
     maxParallelism: vertex.maxParallelism,
     clock: services.clock,
+    checkpointing: services.graph.configuration.checkpointing,
+    transactionalIds: { mark: deployment.transactionalIds, request: () => undefined },
     autoWatermarkIntervalMs: services.graph.configuration.autoWatermarkIntervalMs,
     output: place.outputs.output,
     sideOutput: (tagId) => place.outputs.sideOutput(tagId),

@@ -227,6 +227,8 @@ export class OperatorHarness<In = unknown, Out = unknown> {
       parallelism: start.parallelism,
       maxParallelism: start.maxParallelism,
       clock: this.clock,
+      checkpointing: undefined,
+      transactionalIds: { mark: 16, request: () => {} },
       autoWatermarkIntervalMs,
       output: { processElement: (value, timestamp) => this.output.push({ value: value as Out, timestamp }) },
       sideOutput: (tagId) => ({

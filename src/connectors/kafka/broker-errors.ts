@@ -17,7 +17,7 @@ export const brokerErrorCode = {
   fencedInstance: 82,
 } as const
 
-/** What is said of a code in messages: Kafka's own names, of those that a consumer can meet. */
+/** What is said of a code in messages: Kafka's own names, of those that a consumer or producer can meet. */
 const names: Readonly<Record<number, string>> = {
   [-1]: 'UNKNOWN_SERVER_ERROR',
   1: 'OFFSET_OUT_OF_RANGE',
@@ -28,11 +28,16 @@ const names: Readonly<Record<number, string>> = {
   7: 'REQUEST_TIMED_OUT',
   8: 'BROKER_NOT_AVAILABLE',
   9: 'REPLICA_NOT_AVAILABLE',
+  10: 'MESSAGE_TOO_LARGE',
   13: 'NETWORK_EXCEPTION',
   14: 'COORDINATOR_LOAD_IN_PROGRESS',
   15: 'COORDINATOR_NOT_AVAILABLE',
   16: 'NOT_COORDINATOR',
   17: 'INVALID_TOPIC_EXCEPTION',
+  18: 'RECORD_LIST_TOO_LARGE',
+  19: 'NOT_ENOUGH_REPLICAS',
+  20: 'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+  21: 'INVALID_REQUIRED_ACKS',
   22: 'ILLEGAL_GENERATION',
   24: 'INVALID_GROUP_ID',
   25: 'UNKNOWN_MEMBER_ID',
@@ -42,10 +47,23 @@ const names: Readonly<Record<number, string>> = {
   31: 'CLUSTER_AUTHORIZATION_FAILED',
   33: 'UNSUPPORTED_SASL_MECHANISM',
   34: 'ILLEGAL_SASL_STATE',
+  32: 'INVALID_TIMESTAMP',
   35: 'UNSUPPORTED_VERSION',
   43: 'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+  44: 'POLICY_VIOLATION',
+  45: 'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  46: 'DUPLICATE_SEQUENCE_NUMBER',
+  47: 'INVALID_PRODUCER_EPOCH',
+  48: 'INVALID_TXN_STATE',
+  49: 'INVALID_PRODUCER_ID_MAPPING',
+  50: 'INVALID_TRANSACTION_TIMEOUT',
+  51: 'CONCURRENT_TRANSACTIONS',
+  52: 'TRANSACTION_COORDINATOR_FENCED',
+  53: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  55: 'OPERATION_NOT_ATTEMPTED',
   56: 'KAFKA_STORAGE_ERROR',
   58: 'SASL_AUTHENTICATION_FAILED',
+  59: 'UNKNOWN_PRODUCER_ID',
   72: 'LISTENER_NOT_FOUND',
   74: 'FENCED_LEADER_EPOCH',
   75: 'UNKNOWN_LEADER_EPOCH',
@@ -53,6 +71,7 @@ const names: Readonly<Record<number, string>> = {
   78: 'OFFSET_NOT_AVAILABLE',
   82: 'FENCED_INSTANCE_ID',
   87: 'INVALID_RECORD',
+  90: 'PRODUCER_FENCED',
   100: 'UNKNOWN_TOPIC_ID',
 }
 

@@ -17,3 +17,13 @@ export type {
   KafkaOAuthToken,
   KafkaSaslOptions,
 } from './sasl-options.ts'
+export { KafkaSink } from './sink/kafka-sink.ts'
+export type {
+  KafkaSerialization,
+  KafkaSinkBase,
+  KafkaSinkHeaders,
+  KafkaSinkOptions,
+  KafkaSinkRecord,
+  PartitionChoice,
+} from './sink/kafka-sink-options.ts'
+export type { KafkaCompression } from './sink/record-packing.ts'

@@ -13,8 +13,13 @@ export function writeInt64(bytes: Buffer, value: number, at: number): void {
 
 /** Writes the body of a request in Kafka's non-flexible encoding. */
 export class RequestWriter {
-  #bytes: Buffer = Buffer.alloc(512)
+  #bytes: Buffer
   #length = 0
+
+  /** @param capacity grows where it is not enough */
+  constructor(capacity = 512) {
+    this.#bytes = Buffer.allocUnsafeSlow(capacity)
+  }
 
   int8(value: number): this {
     const at = this.#grow(1)
@@ -37,6 +42,21 @@ export class RequestWriter {
   int64(value: number): this {
     const at = this.#grow(8)
     writeInt64(this.#bytes, value, at)
+    return this
+  }
+
+  /** A 64-bit id, all of its bits. */
+  id64(value: bigint): this {
+    const at = this.#grow(8)
+    this.#bytes.writeBigInt64BE(value, at)
+    return this
+  }
+
+  /** Four bytes of size, then the bytes. */
+  sizedBytes(value: Uint8Array): this {
+    this.int32(value.length)
+    const at = this.#grow(value.length)
+    this.#bytes.set(value, at)
     return this
   }
 
@@ -72,7 +92,7 @@ export class RequestWriter {
     const at = this.#length
     this.#length += size
     if (this.#length > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.max(this.#length, this.#bytes.length * 2))
+      const larger = Buffer.allocUnsafeSlow(Math.max(this.#length, this.#bytes.length * 2))
       this.#bytes.copy(larger, 0, 0, at)
       this.#bytes = larger
     }

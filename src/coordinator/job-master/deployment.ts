@@ -96,6 +96,7 @@ function deploymentOf(state: JobMasterState, index: number, { point, closing }: 
     restore: point === undefined ? undefined : restoreFrom(point, vertex),
     splits: closing ? [] : splitsToRead(state, index),
     noMoreSplits: closing || source?.discoveryIntervalMs === undefined,
+    transactionalIds: 16,
   }
 }
 

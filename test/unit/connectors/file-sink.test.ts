@@ -23,6 +23,8 @@ function contextOf(attemptId: string, operatorUid = 'out'): SinkWriterContext {
     operatorUid,
     attemptId,
     clock: systemClock,
+    checkpointing: undefined,
+    transactionalIds: { mark: 16, request: () => {} },
     wake: () => {},
     fail: (error) => failures.push(error),
   }

@@ -28,6 +28,8 @@ function writerOf(prefix: string, parallelism: number) {
     operatorUid: 'print',
     attemptId: 'attempt',
     clock: new VirtualClock(),
+    checkpointing: undefined,
+    transactionalIds: { mark: 16, request: () => {} },
     wake: () => {
       woken++
     },

@@ -31,6 +31,7 @@ export const subtask = (name: string, change: Partial<SubtaskDeployment> = {}): 
   restore: undefined,
   splits: [],
   noMoreSplits: true,
+  transactionalIds: 16,
   ...change,
 })
 

@@ -54,6 +54,8 @@ function sinkOf(restoredCommittables: readonly PendingCommittables[] = []) {
     parallelism: 1,
     maxParallelism: 128,
     clock: new VirtualClock(),
+    checkpointing: undefined,
+    transactionalIds: { mark: 16, request: () => {} },
     autoWatermarkIntervalMs: 200,
     output: { processElement: () => {} },
     sideOutput: () => undefined,

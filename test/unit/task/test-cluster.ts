@@ -295,6 +295,7 @@ export class TestCluster {
       restore: from === undefined ? undefined : this.#restore(from, subtask),
       splits: head?.spec.kind === 'source' ? splits.filter((_, split) => split % parallelism === subtaskIndex) : [],
       noMoreSplits: true,
+      transactionalIds: 16,
     }
   }
 

@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { KafkaSink } from '../../src/connectors/kafka/index.ts'
+import { json } from '../../src/formats/index.ts'
+import { startTestCluster } from '../../src/testing/index.ts'
+import { recordsOf } from './support/committed-records.ts'
+import { TestTopics } from './support/topics.ts'
+
+const brokers = inject('kafkaBootstrap').split(',')
+const topics = new TestTopics({ brokers })
+
+beforeAll(() => topics.open())
+afterAll(() => topics.close())
+
+const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+
+test.each(compressions)(
+  'a bounded job writes each record once, compression %s, with keys, headers and times',
+  async (compression) => {
+    const topic = await topics.create({ name: 'sink', partitions: 3 })
+    await using cluster = startTestCluster({ time: 'system' })
+    const result = await cluster.run((env) => {
+      env.enableCheckpointing('50ms', { timeout: '1min' })
+      env
+        .fromSequence(1, 5000)
+        .map((n) => ({ n }))
+        .sinkTo(
+          KafkaSink.of<{ n: number }>({
+            brokers,
+            topic,
+            value: json(),
+            compression,
+            key: ({ n }) => (n % 10 === 0 ? null : `k${n % 7}`),
+            headers: ({ n }) => ({ parity: n % 2 === 0 ? 'even' : 'odd' }),
+            timestamp: ({ n }) => 1_000_000 + n,
+          }),
+        )
+    })
+    expect(result).toMatchObject({ state: 'FINISHED', restarts: 0 })
+    const read = await recordsOf(brokers, topic)
+    const found = read.map(({ key, value, timestamp, headers }) => [JSON.parse(value ?? ''), key, timestamp, headers])
+    const expected = Array.from({ length: 5000 }, (_, index) => {
+      const n = index + 1
+      return [{ n }, n % 10 === 0 ? null : `k${n % 7}`, 1_000_000 + n, { parity: n % 2 === 0 ? 'even' : 'odd' }]
+    })
+    expect(found.toSorted((one, other) => (one[2] as number) - (other[2] as number))).toEqual(expected)
+    const byKey = Map.groupBy(read, ({ key }) => key)
+    for (const [key, ofKey] of byKey)
+      if (key !== null) expect(new Set(ofKey.map(({ partition }) => partition)).size).toBe(1)
+  },
+)
+
+test.each(['at-least-once', 'none'] as const)(
+  'without faults %s writes each record once as well',
+  async (deliveryGuarantee) => {
+    const topic = await topics.create({ name: 'sink', partitions: 3 })
+    await using cluster = startTestCluster({ time: 'system' })
+    const result = await cluster.run((env) => {
+      env.setParallelism(2)
+      env
+        .fromSequence(1, 5000)
+        .map((n) => ({ n }))
+        .sinkTo(KafkaSink.of<{ n: number }>({ brokers, topic, value: json(), deliveryGuarantee }))
+    })
+    expect(result).toMatchObject({ state: 'FINISHED', restarts: 0 })
+    const read = await recordsOf(brokers, topic)
+    expect(read.map(({ value }) => JSON.parse(value ?? '').n as number).toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 5000 }, (_, index) => index + 1),
+    )
+  },
+)
