@@ -52,14 +52,6 @@ export class RequestWriter {
     return this
   }
 
-  /** Four bytes of size, then the bytes. */
-  sizedBytes(value: Uint8Array): this {
-    this.int32(value.length)
-    const at = this.#grow(value.length)
-    this.#bytes.set(value, at)
-    return this
-  }
-
   string(value: string | null): this {
     if (value === null) return this.int16(-1)
     const size = Buffer.byteLength(value)
