@@ -1,4 +1,10 @@
+import { systemClock } from '../../../src/common/system-ports.ts'
+import { FetchBuffers } from '../../../src/connectors/kafka/fetch-buffers.ts'
 import { type KafkaRecord, KafkaSource } from '../../../src/connectors/kafka/index.ts'
+import { KafkaClient } from '../../../src/connectors/kafka/kafka-client.ts'
+import { listOffsets } from '../../../src/connectors/kafka/kafka-offsets.ts'
+import { connectionSettings } from '../../../src/connectors/kafka/kafka-options.ts'
+import { type IsolationLevel, latestTimestamp } from '../../../src/connectors/kafka/kafka-protocol.ts'
 import { WatermarkStrategy } from '../../../src/index.ts'
 import { collectingSink, startTestCluster } from '../../../src/testing/index.ts'
 
