@@ -72,6 +72,8 @@ async function bundleText(path: string, folder: string): Promise<Uint8Array> {
       format: 'esm',
       platform: 'node',
       target: 'node24',
+      // Schemas become part of the job, so that they are there wherever it runs.
+      loader: { '.proto': 'text', '.avsc': 'json' },
       sourcemap: 'inline',
       sourcesContent: false,
       logLevel: 'silent',

@@ -12,6 +12,7 @@ export {
   type ConfluentSubjectOptions,
   confluentAvro,
 } from './confluent-avro.ts'
+export { type CsvFormat, type CsvOptions, csv } from './csv.ts'
 export type {
   ArrayType,
   DataType,
@@ -29,6 +30,7 @@ export type {
 export type { BatchCodec, Decoder, Encoder, Format } from './format.ts'
 export { json } from './json.ts'
 export { NotYetDecodable } from './not-yet-decodable.ts'
+export { type ProtobufOptions, type ProtobufSchema, protobuf } from './protobuf.ts'
 export type { SchemaRegistryOptions } from './schema-registry.ts'
 export {
   array,

@@ -9,3 +9,14 @@ const load = createRequire(import.meta.url)
 export function avscPackage(): typeof import('avsc') {
   return load('avsc') as typeof import('avsc')
 }
+
+export function csvParsePackage(): typeof import('csv-parse/sync') {
+  return load('csv-parse/sync') as typeof import('csv-parse/sync')
+}
+
+/** With what reads descriptors, which adds itself to the types of protobufjs. */
+export function protobufPackage(): typeof import('protobufjs') {
+  const protobufjs = load('protobufjs') as typeof import('protobufjs')
+  load('protobufjs/ext/descriptor')
+  return protobufjs
+}

@@ -42,6 +42,18 @@ test('everything is in the bundle but millrace and the modules of Node', async (
   expect(text).not.toMatch(/from ["']left["']/)
 })
 
+test('schemas that a job imports are in its bundle', async () => {
+  write('order.proto', 'message Order { string id = 1; }')
+  write('click.avsc', '{"type":"record","name":"Click","fields":[]}')
+  const job = write(
+    'job.ts',
+    "import proto from './order.proto'\nimport click from './click.avsc'\nconsole.log(proto, click)",
+  )
+  const text = await bundled(job)
+  expect(text).toContain('message Order')
+  expect(text).toMatch(/name: ["']Click["']/)
+})
+
 test('the same job gives the same bundle, another one another', async () => {
   const one = write('job.ts', "import { job } from 'millrace'\nexport default job('one', () => {})")
   const first = await bundleJob(one, folder)
