@@ -117,6 +117,7 @@ export type {
   ValueState,
   ValueStateDescriptor,
 } from './api/state.ts'
+export type { IncrementalCleanup, StateOptions, StateTtlConfig } from './api/state-ttl.ts'
 export {
   ContinuousEventTimeTrigger,
   ContinuousProcessingTimeTrigger,

@@ -10,10 +10,12 @@ import type {
   ReducingStateDescriptor,
   ValueStateDescriptor,
 } from './state.ts'
+import { type StateOptions, ttlOf } from './state-ttl.ts'
 
 /**
  * Describes a keyed state of one value a key. Names are unique within an operator and name the state in checkpoints.
  * @param type declared, values are checked and, where they allow it, kept off the heap; left out, they are untyped
+ * @param options.ttl how long a value lives (StateTtlConfig); left out, until it is cleared. All keyed state may have it
  * @throws MillraceError MR_JOB_DEFINITION where the name is empty, as all descriptors do
  * @example
  * ```ts
@@ -35,21 +37,30 @@ import type {
  * }
  * ```
  */
-export function valueStateDescriptor<T>(name: string, type: DataType<T> = untyped()): ValueStateDescriptor<T> {
-  return { kind: 'value', name: stateName(name, 'valueStateDescriptor'), type }
+export function valueStateDescriptor<T>(
+  name: string,
+  type: DataType<T> = untyped(),
+  options: StateOptions = {},
+): ValueStateDescriptor<T> {
+  return { kind: 'value', name: stateName(name, 'valueStateDescriptor'), type, ...ttlOf(name, options) }
 }
 
-/** Describes a keyed state of a list a key; `type` is that of its items. */
-export function listStateDescriptor<T>(name: string, type: DataType<T> = untyped()): ListStateDescriptor<T> {
-  return { kind: 'list', name: stateName(name, 'listStateDescriptor'), type }
+/** Describes a keyed state of a list a key; `type` is that of its items. Each has a time to live of its own. */
+export function listStateDescriptor<T>(
+  name: string,
+  type: DataType<T> = untyped(),
+  options: StateOptions = {},
+): ListStateDescriptor<T> {
+  return { kind: 'list', name: stateName(name, 'listStateDescriptor'), type, ...ttlOf(name, options) }
 }
 
-/** Describes a keyed state of a map a key; `type` is that of its values. */
+/** Describes a keyed state of a map a key; `type` is that of its values. Each entry has a time to live of its own. */
 export function mapStateDescriptor<K extends string | number | bigint | boolean, V>(
   name: string,
   type: DataType<V> = untyped(),
+  options: StateOptions = {},
 ): MapStateDescriptor<K, V> {
-  return { kind: 'map', name: stateName(name, 'mapStateDescriptor'), type }
+  return { kind: 'map', name: stateName(name, 'mapStateDescriptor'), type, ...ttlOf(name, options) }
 }
 
 /** Describes a keyed state that combines what is added by a reduce function. */
@@ -57,17 +68,24 @@ export function reducingStateDescriptor<T>(
   name: string,
   reduce: ReduceFunction<T>,
   type: DataType<T> = untyped(),
+  options: StateOptions = {},
 ): ReducingStateDescriptor<T> {
   declaredSynchronousFunction(reduce, 'reducingStateDescriptor', 'reduce')
-  return { kind: 'reducing', name: stateName(name, 'reducingStateDescriptor'), type, reduce }
+  return { kind: 'reducing', name: stateName(name, 'reducingStateDescriptor'), type, reduce, ...ttlOf(name, options) }
 }
 
 /** Describes a keyed state that combines what is added by an aggregate function. */
 export function aggregatingStateDescriptor<In, Accumulator, Out>(
   name: string,
   aggregate: AggregateFunction<In, Accumulator, Out>,
+  options: StateOptions = {},
 ): AggregatingStateDescriptor<In, Accumulator, Out> {
-  return { kind: 'aggregating', name: stateName(name, 'aggregatingStateDescriptor'), aggregate }
+  return {
+    kind: 'aggregating',
+    name: stateName(name, 'aggregatingStateDescriptor'),
+    aggregate,
+    ...ttlOf(name, options),
+  }
 }
 
 /**

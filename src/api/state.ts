@@ -1,5 +1,6 @@
 import type { DataType } from '../formats/data-type.ts'
 import type { AggregateFunction, ReduceFunction } from './functions.ts'
+import type { StateTtlConfig } from './state-ttl.ts'
 
 /** A value that came out of state: to change it, make a new one and `update` (R6). */
 export type Stored<T> = T extends (infer Item)[]
@@ -63,6 +64,8 @@ interface Descriptor<Kind extends string> {
   readonly kind: Kind
   /** Unique within the operator; names the state in checkpoints. */
   readonly name: string
+  /** How long its values live; undefined: until they are cleared. */
+  readonly ttl?: StateTtlConfig
 }
 
 /** Names a value state and its type; made by `valueStateDescriptor`. */

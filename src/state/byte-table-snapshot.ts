@@ -1,7 +1,7 @@
 import { keyGroupOf } from '../common/key-groups.ts'
 import type { ByteTable } from './byte-table.ts'
-import { ChunkWriter } from './chunk-writer.ts'
 import { orderByHash } from './hash-order.ts'
+import { PieceWriter } from './piece-writer.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
 
 /** Entries of which the columns are copied together. */
@@ -24,7 +24,6 @@ interface OpenPiece {
   readonly first: number
   readonly count: number
   readonly order: ArrayLike<number>
-  readonly isEmpty: boolean
   position: number
 }
 
@@ -35,11 +34,10 @@ interface OpenPiece {
 export class ByteTableSnapshot implements TableSnapshot {
   readonly #table: ByteTable
   readonly #id: number
-  readonly #emit: PieceSink
   readonly #used: number
   readonly #isFull: Uint8Array
   readonly #counts: Uint32Array
-  readonly #writer: ChunkWriter
+  readonly #writer: PieceWriter
   #base = 0
   /** As they were at the barrier. */
   #stamps: Int32Array | undefined
@@ -54,11 +52,10 @@ export class ByteTableSnapshot implements TableSnapshot {
   constructor(table: ByteTable, id: number, emit: PieceSink) {
     this.#table = table
     this.#id = id
-    this.#emit = emit
     this.#used = table.used
     this.#isFull = new Uint8Array(table.logs.length).fill(1)
     this.#counts = new Uint32Array(table.logs.length)
-    this.#writer = new ChunkWriter(table.subject)
+    this.#writer = new PieceWriter(table.subject, emit)
   }
 
   get isDone(): boolean {
@@ -139,17 +136,22 @@ export class ByteTableSnapshot implements TableSnapshot {
   #writeSome(selection: Selection, budget: number): number {
     this.#open ??= this.#begin(selection, this.#nextGroup)
     const piece = this.#open
-    const { keys, keyOffsets, keyLengths } = this.#table
+    const { keys, keyOffsets, keyLengths, options } = this.#table
+    const { timeToLive } = options
     const start = piece.position
     const end = Math.min(piece.count, start + Math.max(1, Math.ceil(budget)))
     for (let index = start; index < end; index++) {
       const entry = selection.order[piece.first + (piece.order[index] as number)] as number
+      const value = this.#valueOf(entry)
+      // R8: what has expired by now has expired at every restore.
+      if (timeToLive !== undefined && timeToLive.unexpired(value) === undefined) continue
       const offset = keyOffsets[entry] as number
-      this.#writer.keyBytes(keys, offset, offset + (keyLengths[entry] as number))
-      this.#writer.value(this.#valueOf(entry))
+      this.#writer.chunk.keyBytes(keys, offset, offset + (keyLengths[entry] as number))
+      this.#writer.chunk.value(value)
+      this.#writer.continueWhereLarge()
     }
     piece.position = end
-    if (end === piece.count) this.#finish(piece)
+    if (end === piece.count) this.#finish()
     return end - start + groupCost
   }
 
@@ -168,26 +170,18 @@ export class ByteTableSnapshot implements TableSnapshot {
     const isFull = this.#isFull[groupIndex] === 1
     const versions = isFull ? [] : (logs[groupIndex]?.between(this.#base, this.#id) ?? [])
     const removed = versions.flatMap((version) => version.removed)
-    const counts = { dropped: 0, removed: removed.length, entries: count }
-    this.#writer.begin(this.#keyGroup(groupIndex), isFull ? 'full' : 'delta', counts)
-    for (const { key } of removed) this.#writer.key(key)
+    const keyGroup = groupIndex + this.#table.options.keyGroups.from
+    this.#writer.begin({ keyGroup, kind: isFull ? 'full' : 'delta', dropped: 0, removed: removed.length })
+    for (const { key } of removed) this.#writer.chunk.key(key)
     const order = orderByHash(count, (index) => hashes[selection.order[first + index] as number] as number)
-    return { first, count, order, isEmpty: count + removed.length === 0, position: 0 }
+    return { first, count, order, position: 0 }
   }
 
-  #finish({ isEmpty }: OpenPiece): void {
-    const groupIndex = this.#nextGroup
-    const kind = this.#isFull[groupIndex] === 1 ? 'full' : 'delta'
-    const bytes = isEmpty ? Buffer.alloc(0) : this.#writer.finish()
-    const { stateName } = this.#table.subject
-    if (!isEmpty || kind === 'full') this.#emit({ stateName, keyGroup: this.#keyGroup(groupIndex), kind, bytes })
+  #finish(): void {
+    this.#writer.finish()
     this.#open = undefined
-    this.#nextGroup = groupIndex + 1
+    this.#nextGroup++
     if (this.isDone) this.end()
-  }
-
-  #keyGroup(groupIndex: number): number {
-    return groupIndex + this.#table.options.keyGroups.from
   }
 }
 

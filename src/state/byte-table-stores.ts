@@ -16,12 +16,21 @@ export class ByteValueStore<T> implements ValueStore<T> {
     return readAt(this.#table, this.#table.find())
   }
 
+  readToCombine(): T | undefined {
+    return this.read()
+  }
+
   write(value: T): void {
     writeTo(this.#table, value)
   }
 
   remove(): void {
     this.#table.remove()
+  }
+
+  expire(): void {
+    const entry = this.#table.find()
+    if (entry >= 0) this.#table.expireFound(entry)
   }
 }
 

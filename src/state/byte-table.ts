@@ -13,6 +13,7 @@ import type { NumericLayout } from './numeric-layout.ts'
 import type { StateTable } from './state-table.ts'
 import { deadStamp, restoredStamp, type StateVersion } from './state-version.ts'
 import type { PieceSink } from './table-snapshot.ts'
+import type { ValueReader } from './value-reader.ts'
 import type { TableOptions } from './value-table.ts'
 
 export interface ByteTableOptions extends TableOptions {
@@ -55,6 +56,8 @@ export class ByteTable implements StateTable {
   #slot = 0
   #entries = 0
   #keysUsed = 0
+  /** Entries below have been looked at for expired ones. */
+  #cleaned = 0
   #keysFreed = 0
   #reserved = 0
   readonly #free: number[] = []
@@ -96,7 +99,8 @@ export class ByteTable implements StateTable {
   insert(): number {
     const { hash } = this.#currentKey
     const entry = this.#add(scratch, 0, scratchLength, hash)
-    this.stamps[entry] = this.#version.newStamp
+    // A checkpoint may hold one with this key that went without a tombstone, when it had expired.
+    this.stamps[entry] = this.options.timeToLive === undefined ? this.#version.newStamp : this.#version.stamp
     return entry
   }
 
@@ -116,6 +120,27 @@ export class ByteTable implements StateTable {
       this.#log(this.groupIndexOf(entry)).removed(this.#version.stamp, tombstone)
     }
     this.#removeFound(entry)
+  }
+
+  /** The entry that `find` gave has expired: it goes without a tombstone (R8). */
+  expireFound(entry: number): void {
+    this.#draining?.copyStamps()
+    this.#removeFound(entry)
+  }
+
+  /** Of a layout whose first column is the time of the last access. */
+  cleanUp(entries: number): void {
+    const { timeToLive } = this.options
+    if (timeToLive === undefined) return
+    for (let looked = 0; looked < entries; looked++) {
+      if (this.#cleaned >= this.used) this.#cleaned = 0
+      const entry = this.#cleaned++
+      if (entry >= this.used || this.stamps[entry] === deadStamp) continue
+      if (!timeToLive.isExpired(this.columns[entry * this.layout.width] as number)) continue
+      const start = this.keyOffsets[entry] as number
+      this.#search(this.keys, start, start + (this.keyLengths[entry] as number), this.hashes[entry] as number)
+      this.expireFound(entry)
+    }
   }
 
   keyAt(entry: number): ReturnType<typeof decodeKey> {
@@ -141,9 +166,9 @@ export class ByteTable implements StateTable {
     this.#freedWhileDraining = []
   }
 
-  load(chunk: Chunk, groupIndex: number): void {
+  load(chunk: Chunk, groupIndex: number, reader: ValueReader): void {
+    if (!reader.isCurrent) this.logs[groupIndex]?.startAnew()
     if (chunk.pieceKind === 'full') this.#clear(groupIndex)
-    const { serializer } = this.subject
     const { bytes } = chunk
     chunk.visit(
       (key) => {
@@ -153,9 +178,13 @@ export class ByteTable implements StateTable {
       (key, _place, value) => {
         const hash = murmur3(bytes, key.start, key.end)
         let entry = this.#search(bytes, key.start, key.end, hash)
+        const decoded = reader.decode(bytes, value.start, value.end)
+        if (decoded === undefined) {
+          if (entry >= 0) this.#removeFound(entry)
+          return
+        }
         if (entry < 0) entry = this.#add(bytes, key.start, key.end, hash)
         this.stamps[entry] = restoredStamp
-        const decoded = serializer.decode(bytes, value.start, value.end)
         this.layout.write(this.columns, entry * this.layout.width, decoded)
       },
     )

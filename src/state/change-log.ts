@@ -22,6 +22,7 @@ export class ChangeLog {
   #compactAt = spareChanges
   /** Every change with this stamp or a higher one is here. */
   #completeFrom = 0
+  #startsAnew = false
 
   changed(stamp: number, entry: Entry): void {
     this.#at(stamp).changed.push(entry)
@@ -38,6 +39,11 @@ export class ChangeLog {
     this.#length++
   }
 
+  /** The next checkpoint writes a full piece: what older ones hold is written otherwise than the state is now. */
+  startAnew(): void {
+    this.#startsAnew = true
+  }
+
   /**
    * A barrier on `base`, which has completed: no checkpoint needs what is in it. Gives up the changes where a full
    * piece of the group's `entries` is less work (no checkpoint completes, or entries come and go).
@@ -47,7 +53,8 @@ export class ChangeLog {
       this.#completeFrom = base + 1
       this.#keep(this.#versions.filter((version) => version.stamp > base))
     }
-    if (this.#length > 4 * entries + spareChanges) {
+    if (this.#startsAnew || this.#length > 4 * entries + spareChanges) {
+      this.#startsAnew = false
       this.#completeFrom = id + 1
       this.#keep([])
     }

@@ -15,15 +15,18 @@ export interface ChunkSubject {
 export interface ChunkCounts {
   readonly dropped: number
   readonly removed: number
-  readonly entries: number
 }
+
+const keptBytes = 8 * 1024 * 1024
 
 /** Writes chunks (docs/chunk-format.md) of one state, one after another: header, tombstones, entries, checksum. */
 export class ChunkWriter {
   readonly #kind: StateKind
   readonly #serializer: Serializer<unknown>
   readonly #nameAndSchema: Buffer
-  readonly #writer = new ByteWriter(1 << 14)
+  #writer = new ByteWriter(1 << 14)
+  #tombstones = 0
+  #entries = 0
 
   constructor(subject: ChunkSubject) {
     this.#kind = subject.kind
@@ -35,8 +38,21 @@ export class ChunkWriter {
     ])
   }
 
+  /** Bytes of the chunk that is being written. */
+  get writtenBytes(): number {
+    return this.#writer.position
+  }
+
+  /** Tombstones and entries of it. */
+  get rows(): number {
+    return this.#tombstones + this.#entries
+  }
+
+  /** Entries are counted as they are written. */
   begin(keyGroup: number, pieceKind: PieceKind, counts: ChunkCounts): void {
     const writer = this.#writer
+    this.#tombstones = counts.dropped + counts.removed
+    this.#entries = 0
     writer.position = 0
     writer.ensure(headerLength)
     const { bytes } = writer
@@ -48,7 +64,6 @@ export class ChunkWriter {
     bytes.writeInt32LE(keyGroup, 8)
     bytes.writeUInt32LE(counts.dropped, 12)
     bytes.writeUInt32LE(counts.removed, 16)
-    bytes.writeUInt32LE(counts.entries, 20)
     writer.position = headerLength
     writer.writeBytes(this.#nameAndSchema)
   }
@@ -81,6 +96,7 @@ export class ChunkWriter {
 
   /** @throws MillraceError MR_STATE_TYPE */
   value(value: unknown): void {
+    this.#entries++
     const writer = this.#writer
     writer.ensure(4)
     const lengthAt = writer.position
@@ -90,6 +106,7 @@ export class ChunkWriter {
   }
 
   valueBytes(bytes: Uint8Array): void {
+    this.#entries++
     const writer = this.#writer
     writer.ensure(4)
     writer.bytes.writeUInt32LE(bytes.length, writer.position)
@@ -101,9 +118,13 @@ export class ChunkWriter {
   finish(): Buffer {
     const writer = this.#writer
     writer.ensure(4)
+    writer.bytes.writeUInt32LE(this.#entries, 20)
     writer.bytes.writeUInt32LE(crc32c(writer.bytes.subarray(0, writer.position)), writer.position)
     writer.position += 4
-    return writer.copy()
+    const bytes = writer.copy()
+    // One large value must not keep its room.
+    if (writer.bytes.length > keptBytes) this.#writer = new ByteWriter(1 << 14)
+    return bytes
   }
 }
 

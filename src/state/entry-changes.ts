@@ -6,6 +6,7 @@ import { EntrySnapshot } from './entry-snapshot.ts'
 import type { Pane } from './pane.ts'
 import { deadStamp, type StateVersion } from './state-version.ts'
 import type { PieceSink } from './table-snapshot.ts'
+import type { TimeToLive } from './time-to-live.ts'
 
 /** What a snapshot has to know of a table of entries. */
 export interface EntrySource {
@@ -21,6 +22,7 @@ export interface EntryChangesOptions {
   readonly keyGroups: KeyGroupRange
   readonly maxParallelism: number
   readonly source: EntrySource
+  readonly timeToLive?: TimeToLive | undefined
 }
 
 /**
@@ -47,7 +49,8 @@ export class EntryChanges {
   readonly groupIndexOf = (entry: Entry): number => keyGroupOf(entry.hash, this.#maxParallelism) - this.#from
 
   created(entry: Entry, groupIndex: number): void {
-    entry.stamp = this.#version.newStamp
+    // A checkpoint may hold one with this key that went without a tombstone, when it had expired.
+    entry.stamp = this.options.timeToLive === undefined ? this.#version.newStamp : this.#version.stamp
     this.#log(groupIndex).changed(this.#version.stamp, entry)
   }
 
@@ -71,6 +74,13 @@ export class EntryChanges {
     if (entry.stamp !== this.#version.newStamp) this.#log(groupIndex).removed(this.#version.stamp, entry)
     entry.stamp = deadStamp
     entry.value = undefined
+  }
+
+  /** It has expired and is taken out of the table: no restore takes it any more (R8). */
+  expired(entry: Entry): void {
+    entry.stamp = deadStamp
+    // A snapshot may be about to write it.
+    if (this.#draining === undefined) entry.value = undefined
   }
 
   /** R8: one tombstone a key group, and the pane is handed whole to the drain. */

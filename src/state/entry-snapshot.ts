@@ -1,9 +1,9 @@
 import type { VersionChanges } from './change-log.ts'
-import { ChunkWriter } from './chunk-writer.ts'
 import type { Entry } from './entry.ts'
 import type { EntryChanges } from './entry-changes.ts'
 import { orderByHash } from './hash-order.ts'
 import { Pane } from './pane.ts'
+import { PieceWriter } from './piece-writer.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
 import { ValueArena } from './value-arena.ts'
 
@@ -15,7 +15,6 @@ interface OpenPiece {
   readonly groupIndex: number
   readonly entries: readonly Entry[]
   readonly order: ArrayLike<number>
-  readonly isEmpty: boolean
   position: number
 }
 
@@ -23,6 +22,8 @@ interface OpenPiece {
 const groupCost = 4
 /** Collecting and sorting entries, against writing them. */
 const collectedPerCost = 8
+/** What large values cost. */
+const bytesPerCost = 1024
 
 /**
  * A table of entries at a barrier. Entries that have not been touched since are as they were; the others were
@@ -31,11 +32,10 @@ const collectedPerCost = 8
 export class EntrySnapshot implements TableSnapshot {
   readonly #changes: EntryChanges
   readonly #id: number
-  readonly #emit: PieceSink
   readonly #isFull: Uint8Array
   readonly #preserved: (PreservedValues | undefined)[]
   readonly #droppedPanes: Pane[] = []
-  readonly #writer: ChunkWriter
+  readonly #writer: PieceWriter
   readonly #arena: ValueArena
   #base = 0
   #scan: ((groupIndex: number, target: Entry[]) => void) | undefined
@@ -46,10 +46,9 @@ export class EntrySnapshot implements TableSnapshot {
   constructor(changes: EntryChanges, id: number, emit: PieceSink) {
     this.#changes = changes
     this.#id = id
-    this.#emit = emit
     this.#isFull = new Uint8Array(changes.logs.length).fill(1)
     this.#preserved = new Array(changes.logs.length).fill(undefined)
-    this.#writer = new ChunkWriter(changes.options.subject)
+    this.#writer = new PieceWriter(changes.options.subject, emit)
     this.#arena = new ValueArena(changes.options.subject.serializer)
   }
 
@@ -115,8 +114,8 @@ export class EntrySnapshot implements TableSnapshot {
     if (isFull) this.#collectAll(groupIndex, entries)
     else this.#collectChanged(versions ?? [], preserved, entries)
     const order = orderByHash(entries.length, (index) => (entries[index] as Entry).hash)
-    const isEmpty = this.#begin(groupIndex, versions ?? [], entries.length)
-    return { groupIndex, entries, order, isEmpty, position: 0 }
+    this.#begin(groupIndex, versions ?? [])
+    return { groupIndex, entries, order, position: 0 }
   }
 
   #collectAll(groupIndex: number, target: Entry[]): void {
@@ -139,56 +138,65 @@ export class EntrySnapshot implements TableSnapshot {
     }
   }
 
-  /** Header and tombstones; pane tombstones come first (R8). True: there is nothing to write. */
-  #begin(groupIndex: number, versions: readonly VersionChanges[], entries: number): boolean {
-    const writer = this.#writer
+  /** Header and tombstones; pane tombstones come first (R8). */
+  #begin(groupIndex: number, versions: readonly VersionChanges[]): void {
     const removed = versions.flatMap((version) => version.removed)
     const dropped = versions.flatMap((version) => version.dropped)
-    writer.begin(this.#keyGroup(groupIndex), this.#isFull[groupIndex] === 1 ? 'full' : 'delta', {
+    this.#writer.begin({
+      keyGroup: groupIndex + this.#changes.options.keyGroups.from,
+      kind: this.#isFull[groupIndex] === 1 ? 'full' : 'delta',
       dropped: dropped.length,
       removed: removed.length,
-      entries,
     })
-    for (const namespace of dropped) writer.namespace(namespace)
+    for (const namespace of dropped) this.#writer.chunk.namespace(namespace)
     for (const entry of removed) this.#writeKey(entry)
-    return dropped.length + removed.length + entries === 0
   }
 
+  /** Entries until the budget is used up, or bytes as many as it is worth. */
   #write(piece: OpenPiece, budget: number): number {
     const { entries, order, groupIndex } = piece
     const preserved = this.#preserved[groupIndex]
     const start = piece.position
     const end = Math.min(entries.length, start + Math.max(1, Math.ceil(budget)))
-    for (let index = start; index < end; index++) {
-      const entry = entries[order[index] as number] as Entry
-      const place = preserved?.get(entry)
-      this.#writeKey(entry)
-      if (place === undefined) this.#writer.value(entry.value)
-      else this.#writer.valueBytes(this.#arena.at(place))
+    let bytes = 0
+    let index = start
+    while (index < end && bytes <= budget * bytesPerCost) {
+      const entry = entries[order[index++] as number] as Entry
+      const before = this.#writer.chunk.writtenBytes
+      this.#writeEntry(entry, preserved?.get(entry))
+      bytes += this.#writer.continueWhereLarge() - before
     }
-    piece.position = end
-    if (end === entries.length) this.#finish(piece)
-    return end - start
+    piece.position = index
+    if (index === entries.length) this.#finish(piece)
+    return Math.max(index - start, bytes / bytesPerCost)
+  }
+
+  /** R8: what has expired by now has expired at every restore. */
+  #writeEntry(entry: Entry, place: number | undefined): void {
+    const { timeToLive } = this.#changes.options
+    if (place !== undefined) {
+      this.#writeKey(entry)
+      this.#writer.chunk.valueBytes(this.#arena.at(place))
+      return
+    }
+    const value = timeToLive === undefined ? entry.value : timeToLive.unexpired(entry.value)
+    if (value === undefined && timeToLive !== undefined) return
+    this.#writeKey(entry)
+    this.#writer.chunk.value(value)
   }
 
   #writeKey(entry: Entry): void {
-    this.#writer.key(entry.key)
-    if (entry.place instanceof Pane) this.#writer.namespace(entry.place.namespace)
-    else if (entry.place !== undefined) this.#writer.key(entry.place as string)
+    const { chunk } = this.#writer
+    chunk.key(entry.key)
+    if (entry.place instanceof Pane) chunk.namespace(entry.place.namespace)
+    else if (entry.place !== undefined) chunk.key(entry.place as string)
   }
 
-  #finish({ groupIndex, isEmpty }: OpenPiece): void {
-    const { stateName } = this.#changes.options.subject
-    const kind = this.#isFull[groupIndex] === 1 ? 'full' : 'delta'
-    const bytes = isEmpty ? Buffer.alloc(0) : this.#writer.finish()
-    if (!isEmpty || kind === 'full') this.#emit({ stateName, keyGroup: this.#keyGroup(groupIndex), kind, bytes })
+  #finish({ groupIndex }: OpenPiece): void {
+    this.#writer.finish()
     this.#open = undefined
     this.#preserved[groupIndex] = undefined
     this.#nextGroup = groupIndex + 1
     if (this.isDone) this.end()
-  }
-
-  #keyGroup(groupIndex: number): number {
-    return groupIndex + this.#changes.options.keyGroups.from
   }
 }

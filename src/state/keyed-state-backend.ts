@@ -11,8 +11,10 @@ import type {
   ValueState,
   ValueStateDescriptor,
 } from '../api/state.ts'
+import type { StateTtlConfig } from '../api/state-ttl.ts'
 import { MillraceError } from '../common/errors.ts'
 import type { KeyGroupRange } from '../common/key-groups.ts'
+import type { Clock } from '../common/ports.ts'
 import type { DataType, DeclaredType } from '../formats/data-type.ts'
 import type { AccumulatorOptions, AccumulatorState } from './accumulator-state.ts'
 import { ByteTable } from './byte-table.ts'
@@ -24,7 +26,7 @@ import { CurrentKey } from './current-key.ts'
 import { KeyedSnapshot } from './keyed-snapshot.ts'
 import type { ManagedMemory } from './managed-memory.ts'
 import { MapEntryTable } from './map-entry-table.ts'
-import { numericLayoutOf } from './numeric-layout.ts'
+import { numericLayoutOf, stampedLayoutOf } from './numeric-layout.ts'
 import { type PaneOptions, PaneState } from './pane-state.ts'
 import { loadChunks, RestoredStates } from './restored-states.ts'
 import {
@@ -37,6 +39,11 @@ import {
 import { StateSerializer } from './state-serializer.ts'
 import type { StateTable } from './state-table.ts'
 import { StateVersion } from './state-version.ts'
+import { type Stamped, TimeToLive } from './time-to-live.ts'
+import { TtlListState } from './ttl-list-state.ts'
+import { TtlMapState } from './ttl-map-state.ts'
+import { TtlValueStore } from './ttl-value-store.ts'
+import { stampedShape, valueReadersOf } from './value-reader.ts'
 import { FreezingValueStore, MapAccumulatorState, MapValueStore, type ValueStore } from './value-store.ts'
 import { type TableOptions, ValueTable } from './value-table.ts'
 
@@ -48,6 +55,8 @@ export interface KeyedStateBackendOptions {
   readonly maxParallelism: number
   readonly memory: ManagedMemory
   readonly operatorName: string
+  /** Processing time, for state with a time to live. */
+  readonly clock?: Pick<Clock, 'now'>
   /** For tests: what state hands out is frozen, so that changing it without `update` throws (R6). */
   readonly freezeValues?: boolean
 }
@@ -79,6 +88,7 @@ export class KeyedStateBackend {
   readonly #currentKey: CurrentKey
   readonly #version = new StateVersion()
   readonly #registered = new Map<string, Registration>()
+  readonly #cleanedOnRecord: (() => void)[] = []
   #restored = new RestoredStates(new Map())
   #snapshot: KeyedSnapshot | undefined
 
@@ -98,6 +108,7 @@ export class KeyedStateBackend {
   /** `hash` is hashKey(key). A key that is a tuple or bytes must not be changed while it is current. */
   setCurrentKey(key: Key, hash: number): void {
     this.#currentKey.set(key, hash)
+    if (this.#cleanedOnRecord.length > 0) for (const cleanUp of this.#cleanedOnRecord) cleanUp()
   }
 
   /**
@@ -105,10 +116,9 @@ export class KeyedStateBackend {
    * @throws MillraceError MR_STATE_INCOMPATIBLE where the state of that name has another kind or type
    */
   valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
-    return this.#register('value', descriptor.name, descriptor.type, (options, type) => {
+    return this.#register(descriptor, descriptor.type, (options, type) => {
       const { table, store } = this.#valueStore<T>(options, type)
-      const freezes = this.#options.freezeValues === true
-      return { table, state: new StoredValueState(freezes ? new FreezingValueStore(store) : store) }
+      return { table, state: new StoredValueState(this.#freezes ? new FreezingValueStore(store) : store) }
     })
   }
 
@@ -116,31 +126,35 @@ export class KeyedStateBackend {
     const { type } = descriptor
     const listType: DataType<unknown> =
       type.kind === 'untyped' ? untyped : { kind: 'array', items: type as DeclaredType<unknown> }
-    return this.#register('list', descriptor.name, listType, (options) => {
+    return this.#register(descriptor, listType, (options): Table<ListState<T>> => {
       const table = new ValueTable(options)
-      return { table, state: new StoredListState<T>(table, this.#options.freezeValues === true) }
+      const { timeToLive } = options
+      if (timeToLive === undefined) return { table, state: new StoredListState<T>(table, this.#freezes) }
+      return { table, state: new TtlListState<T>(table, { timeToLive, freezes: this.#freezes }) }
     })
   }
 
   mapState<K extends string | number | bigint | boolean, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
-    return this.#register('map', descriptor.name, descriptor.type, (options) => {
+    return this.#register(descriptor, descriptor.type, (options): Table<MapState<K, V>> => {
       const table = new MapEntryTable(options)
-      return { table, state: new StoredMapState<K, V>(table, this.#options.freezeValues === true) }
+      const { timeToLive } = options
+      if (timeToLive === undefined) return { table, state: new StoredMapState<K, V>(table, this.#freezes) }
+      return { table, state: new TtlMapState<K, V>(table, { timeToLive, freezes: this.#freezes }) }
     })
   }
 
   reducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
-    return this.#register('reducing', descriptor.name, descriptor.type, (options, type) => {
+    return this.#register(descriptor, descriptor.type, (options, type) => {
       const { table, store } = this.#valueStore<T>(options, type)
-      return { table, state: new StoredReducingState(store, descriptor.reduce, this.#options.freezeValues === true) }
+      return { table, state: new StoredReducingState(store, descriptor.reduce, this.#freezes) }
     })
   }
 
   aggregatingState<In, Accumulator, Out>(
     descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
   ): AggregatingState<In, Out> {
-    const { aggregate, name } = descriptor
-    return this.#register('aggregating', name, aggregate.accumulatorType ?? untyped, (options, type) => {
+    const { aggregate } = descriptor
+    return this.#register(descriptor, aggregate.accumulatorType ?? untyped, (options, type) => {
       const { table, store } = this.#valueStore<Accumulator>(options, type)
       return { table, state: new StoredAggregatingState(store, aggregate) }
     })
@@ -148,17 +162,21 @@ export class KeyedStateBackend {
 
   /** For running reduce and aggregate. */
   accumulators<A>(name: string, { create, type }: AccumulatorOptions<A>): AccumulatorState<A> {
-    return this.#register('accumulator', name, type ?? untyped, (options, known): Table<AccumulatorState<A>> => {
-      const bytes = this.#byteTable(options, known)
-      if (bytes !== undefined) return { table: bytes, state: new ByteAccumulatorState(bytes, create) }
-      const table = new ValueTable(options)
-      return { table, state: new MapAccumulatorState(table, create) }
-    })
+    return this.#register(
+      { kind: 'accumulator', name },
+      type ?? untyped,
+      (options, known): Table<AccumulatorState<A>> => {
+        const bytes = this.#byteTable(options, known)
+        if (bytes !== undefined) return { table: bytes, state: new ByteAccumulatorState(bytes, create) }
+        const table = new ValueTable(options)
+        return { table, state: new MapAccumulatorState(table, create) }
+      },
+    )
   }
 
   /** For windows (namespace = window end) and timers (namespace = timestamp). */
   panes<A>(name: string, { type }: PaneOptions<A>): PaneState<A> {
-    return this.#register('panes', name, type ?? untyped, (options) => {
+    return this.#register({ kind: 'panes', name }, type ?? untyped, (options) => {
       const table = new PaneState<A>(options)
       return { table, state: table }
     })
@@ -213,14 +231,21 @@ export class KeyedStateBackend {
     this.#registered.clear()
   }
 
+  get #freezes(): boolean {
+    return this.#options.freezeValues === true
+  }
+
   #register<State>(
-    kind: StateKind,
-    name: string,
+    wanted: WantedDescriptor,
     type: DataType<unknown>,
     build: (options: TableOptions, type: DataType<unknown>) => Table<State>,
   ): State {
     const { operatorName, keyGroups, maxParallelism } = this.#options
-    const serializer = new StateSerializer(type, name, operatorName)
+    const { name, kind } = wanted
+    const timeToLive = this.#timeToLiveOf(wanted)
+    const isList = kind === 'list'
+    const stamped = timeToLive === undefined ? undefined : stampedShape(isList)
+    const serializer = new StateSerializer(type, { stateName: name, operatorName, stamped })
     const known = this.#registered.get(name)
     if (known !== undefined) {
       if (known.kind === kind && known.fingerprint === serializer.fingerprint) return known.state as State
@@ -230,29 +255,57 @@ export class KeyedStateBackend {
         { operator: operatorName },
       )
     }
-    const chunks = this.#restored.take({ name, kind, serializer, operatorName })
+    const readers = new Map(
+      valueReadersOf({ type, isList, timeToLive, serializer }).map((reader) => [reader.fingerprint, reader]),
+    )
+    const chunks = this.#restored.take({ name, kind, serializer, readers, operatorName })
     const subject = { stateName: name, kind, serializer }
-    const options = { subject, version: this.#version, keyGroups, maxParallelism, currentKey: this.#currentKey }
+    const currentKey = this.#currentKey
+    const options = { subject, version: this.#version, keyGroups, maxParallelism, currentKey, timeToLive }
     const { state, table } = build(options, type)
-    loadChunks(chunks, table, keyGroups)
+    loadChunks(chunks, table, { keyGroups, readers })
+    if (timeToLive?.cleansOnEveryRecord === true) {
+      this.#cleanedOnRecord.push(() => table.cleanUp(timeToLive.entriesPerAccess))
+    }
     this.#registered.set(name, { kind, fingerprint: serializer.fingerprint, state, table })
     return state
   }
 
+  #timeToLiveOf({ name, ttl }: WantedDescriptor): TimeToLive | undefined {
+    const { clock } = this.#options
+    if (ttl === undefined) return undefined
+    if (clock === undefined) throw new MillraceError('MR_INTERNAL', `State "${name}" has a time to live, but no clock.`)
+    return new TimeToLive(ttl, () => clock.now())
+  }
+
   #valueStore<T>(options: TableOptions, type: DataType<unknown>): { table: StateTable; store: ValueStore<T> } {
+    const { timeToLive } = options
+    if (timeToLive === undefined) return this.#plainStore<T>(options, type)
+    const { table, store } = this.#plainStore<Stamped<T>>(options, type)
+    const cleanUp = (): void => table.cleanUp(timeToLive.entriesPerAccess)
+    return { table, store: new TtlValueStore(store, timeToLive, cleanUp) }
+  }
+
+  #plainStore<T>(options: TableOptions, type: DataType<unknown>): { table: StateTable; store: ValueStore<T> } {
     const bytes = this.#byteTable(options, type)
     if (bytes !== undefined) return { table: bytes, store: new ByteValueStore(bytes) }
     const table = new ValueTable(options)
     return { table, store: new MapValueStore(table) }
   }
 
-  /** Declared records of numbers, and numbers, live off the heap; everything else, such as records with strings, in Maps. */
+  /** Declared records of numbers, and numbers, live off the heap; everything else, such as records with strings, on it. */
   #byteTable(options: TableOptions, type: DataType<unknown>): ByteTable | undefined {
-    const layout = numericLayoutOf(type)
+    const layout = options.timeToLive === undefined ? numericLayoutOf(type) : stampedLayoutOf(type)
     if (layout === undefined) return undefined
     const owner = `State "${options.subject.stateName}" of operator "${this.#options.operatorName}"`
     return new ByteTable({ ...options, layout, memory: this.#options.memory, owner })
   }
+}
+
+interface WantedDescriptor {
+  readonly kind: StateKind
+  readonly name: string
+  readonly ttl?: StateTtlConfig
 }
 
 interface Table<State> {

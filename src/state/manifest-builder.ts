@@ -11,6 +11,8 @@ export interface ChunkPlace {
 
 export interface PiecePlace extends ChunkPlace {
   readonly keyGroup: number
+  /** Belongs to the full piece before it. */
+  readonly isContinuation: boolean
 }
 
 export interface OperatorListPlace extends ChunkPlace {
@@ -65,8 +67,8 @@ export class OperatorPlaces {
   }
 }
 
-function placeOf(manifest: SubtaskManifest, { blob, offset, length, checksum, keyGroup }: PieceReference): PiecePlace {
-  return { blobName: manifest.blobs[blob]?.name ?? '', offset, length, checksum, keyGroup }
+function placeOf(manifest: SubtaskManifest, { blob, ...piece }: PieceReference): PiecePlace {
+  return { blobName: manifest.blobs[blob]?.name ?? '', ...piece }
 }
 
 /** Numbers the blobs that a manifest names. */
@@ -101,7 +103,11 @@ export function chunksOf(
   return {
     keyedStates: places.states().map(({ name, pieces }) => ({
       name,
-      pieces: pieces.map((piece) => ({ keyGroup: piece.keyGroup, ...numbers.reference(piece) })),
+      pieces: pieces.map((piece) => ({
+        keyGroup: piece.keyGroup,
+        ...numbers.reference(piece),
+        isContinuation: piece.isContinuation,
+      })),
     })),
     operatorStates: Array.from(places.lists, ([name, list]) => ({
       name,

@@ -5,10 +5,12 @@ import type { ByteRange, Chunk } from './chunk-reader.ts'
 import { type CurrentKey, ownedKey } from './current-key.ts'
 import { Entry } from './entry.ts'
 import { EntryChanges, type EntrySource } from './entry-changes.ts'
+import { EntryCleanup } from './entry-cleanup.ts'
 import { type Keyed, KeyIndex } from './key-index.ts'
 import type { StateTable } from './state-table.ts'
 import { restoredStamp } from './state-version.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
+import type { ValueReader } from './value-reader.ts'
 import type { TableOptions } from './value-table.ts'
 
 type EntriesOfKey = Map<MapKey, Entry>
@@ -26,6 +28,7 @@ interface KeyGroupEntries {
 export class MapEntryTable implements EntrySource, StateTable {
   readonly changes: EntryChanges
   readonly currentKey: CurrentKey
+  #cleanup: EntryCleanup | undefined
   readonly #groups: readonly KeyGroupEntries[]
 
   constructor(options: TableOptions) {
@@ -88,6 +91,31 @@ export class MapEntryTable implements EntrySource, StateTable {
     entries.clear()
   }
 
+  /** R8: without a tombstone. */
+  expire(entry: Entry, groupIndex: number): void {
+    const group = this.#groups[groupIndex]
+    const entries = group?.keys.find(entry.key, entry.hash)?.entries
+    const mapKey = mapKeyOf(entry.place as Key)
+    if (group === undefined || entries?.get(mapKey) !== entry) return
+    entries.delete(mapKey)
+    if (entries.size === 0) group.keys.removeFound()
+    group.entries--
+    this.changes.expired(entry)
+  }
+
+  cleanUp(entries: number): void {
+    this.#cleanup ??= new EntryCleanup(this, this.changes.options.timeToLive)
+    this.#cleanup.step(entries)
+  }
+
+  /** One key group after another; undefined: at the end of one. */
+  *walk(): IterableIterator<Entry | undefined> {
+    for (const { keys } of this.#groups) {
+      for (let number = 0; number < keys.numbers; number++) yield* keys.at(number)?.entries.values() ?? []
+      yield undefined
+    }
+  }
+
   sizeOf(groupIndex: number): number {
     return this.#groups[groupIndex]?.entries ?? 0
   }
@@ -108,17 +136,18 @@ export class MapEntryTable implements EntrySource, StateTable {
     // Nothing is off the heap.
   }
 
-  load(chunk: Chunk, groupIndex: number): void {
+  load(chunk: Chunk, groupIndex: number, reader: ValueReader): void {
     const group = this.#groups[groupIndex]
     if (group === undefined) return
+    if (!reader.isCurrent) this.changes.logs[groupIndex]?.startAnew()
     if (chunk.pieceKind === 'full') group.keys.clear()
     chunk.visit(
-      (key, userKey) => {
-        const found = group.keys.find(keyOf(chunk, key), murmur3(chunk.bytes, key.start, key.end))
-        found?.entries.delete(mapKeyOf(keyOf(chunk, userKey as ByteRange)))
-        if (found?.entries.size === 0) group.keys.removeFound()
+      (key, userKey) => removeEntry(group, chunk, { key, userKey: userKey as ByteRange }),
+      (key, userKey, value) => {
+        const stored = reader.decode(chunk.bytes, value.start, value.end)
+        if (stored !== undefined) loadEntry(group, chunk, { key, userKey: userKey as ByteRange, stored })
+        else removeEntry(group, chunk, { key, userKey: userKey as ByteRange })
       },
-      (key, userKey, value) => this.#loadEntry(chunk, group, [key, userKey as ByteRange, value]),
     )
     group.entries = 0
     group.keys.forEach(({ entries }) => {
@@ -126,24 +155,37 @@ export class MapEntryTable implements EntrySource, StateTable {
     })
   }
 
-  #loadEntry(chunk: Chunk, group: KeyGroupEntries, [keyRange, userKeyRange, value]: [ByteRange, ByteRange, ByteRange]) {
-    const { serializer } = this.changes.options.subject
-    const key = keyOf(chunk, keyRange)
-    const userKey = keyOf(chunk, userKeyRange)
-    const hash = murmur3(chunk.bytes, keyRange.start, keyRange.end)
-    const entry = new Entry(key, hash, userKey, serializer.decode(chunk.bytes, value.start, value.end))
-    entry.stamp = restoredStamp
-    let found = group.keys.find(key, hash)
-    if (found === undefined) {
-      found = { key, hash, entries: new Map() }
-      group.keys.add(found)
-    }
-    found.entries.set(mapKeyOf(userKey), entry)
-  }
-
   #group(): KeyGroupEntries {
     return this.#groups[this.currentKey.groupIndex] as KeyGroupEntries
   }
+}
+
+interface LoadedRow {
+  readonly key: ByteRange
+  readonly userKey: ByteRange
+}
+
+function loadEntry(
+  group: KeyGroupEntries,
+  chunk: Chunk,
+  { key: keyRange, userKey, stored }: LoadedRow & { readonly stored: unknown },
+): void {
+  const key = keyOf(chunk, keyRange)
+  const hash = murmur3(chunk.bytes, keyRange.start, keyRange.end)
+  const entry = new Entry(key, hash, keyOf(chunk, userKey), stored)
+  entry.stamp = restoredStamp
+  let found = group.keys.find(key, hash)
+  if (found === undefined) {
+    found = { key, hash, entries: new Map() }
+    group.keys.add(found)
+  }
+  found.entries.set(mapKeyOf(entry.place as Key), entry)
+}
+
+function removeEntry(group: KeyGroupEntries, chunk: Chunk, { key, userKey }: LoadedRow): void {
+  const found = group.keys.find(keyOf(chunk, key), murmur3(chunk.bytes, key.start, key.end))
+  found?.entries.delete(mapKeyOf(keyOf(chunk, userKey)))
+  if (found?.entries.size === 0) group.keys.removeFound()
 }
 
 function keyOf(chunk: Chunk, { start, end }: ByteRange): Key {

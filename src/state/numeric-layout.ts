@@ -2,6 +2,7 @@ import { MillraceError } from '../common/errors.ts'
 import { problemOf } from '../formats/check-value.ts'
 import type { DataType, DeclaredType, RecordField } from '../formats/data-type.ts'
 import { compile, quoted } from '../formats/generated-text.ts'
+import { Stamped } from './time-to-live.ts'
 
 /** How values of one type lie in columns of doubles. */
 export interface NumericLayout {
@@ -27,6 +28,22 @@ export function numericLayoutOf(type: DataType<unknown>): NumericLayout | undefi
   if (isNumeric(type.kind)) return scalarLayout(type as DeclaredType<unknown>)
   if (type.kind !== 'record' || type.fields.length === 0) return undefined
   return type.fields.every((field) => isNumeric(field.type.kind)) ? recordLayout(type.fields) : undefined
+}
+
+/** The layout of values with a time to live: the time of the last access, then the value. */
+export function stampedLayoutOf(type: DataType<unknown>): NumericLayout | undefined {
+  const layout = numericLayoutOf(type)
+  if (layout === undefined) return undefined
+  return {
+    width: layout.width + 1,
+    read: (columns, base) => new Stamped(columns[base] as number, layout.read(columns, base + 1)),
+    write(columns, base, stored) {
+      const { lastAccessMs, value } = stored as Stamped<unknown>
+      layout.write(columns, base + 1, value)
+      columns[base] = lastAccessMs
+    },
+    createView: () => undefined,
+  }
 }
 
 function isNumeric(kind: string): boolean {

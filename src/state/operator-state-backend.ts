@@ -52,7 +52,7 @@ export class OperatorStateBackend {
    */
   listState<T>(descriptor: OperatorListStateDescriptor<T>): OperatorListState<T> {
     const { name, redistribution, type } = descriptor
-    const serializer = new StateSerializer<unknown>(type, name, this.operatorName)
+    const serializer = new StateSerializer<unknown>(type, { stateName: name, operatorName: this.operatorName })
     const known = this.#lists.get(name)
     if (known !== undefined) {
       this.#check(name, { redistribution, ...schemaOf(serializer) }, { ...known, ...schemaOf(known.serializer) })
@@ -116,7 +116,7 @@ function schemaOf({ schemaText, fingerprint }: Serializer<unknown>) {
 function chunkOf(name: string, serializer: Serializer<unknown>, items: readonly unknown[]): Buffer | undefined {
   if (items.length === 0) return undefined
   const writer = new ChunkWriter({ stateName: name, kind: 'operator-list', serializer })
-  writer.begin(noKeyGroup, 'full', { dropped: 0, removed: 0, entries: items.length })
+  writer.begin(noKeyGroup, 'full', { dropped: 0, removed: 0 })
   for (const item of items) {
     writer.keyBytes(noBytes, 0, 0)
     writer.value(item)

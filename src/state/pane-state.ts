@@ -11,6 +11,7 @@ import { Pane } from './pane.ts'
 import type { StateTable } from './state-table.ts'
 import { restoredStamp, type StateVersion } from './state-version.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
+import type { ValueReader } from './value-reader.ts'
 import type { TableOptions } from './value-table.ts'
 
 export interface PaneOptions<A> {
@@ -135,7 +136,12 @@ export class PaneState<A> implements EntrySource, StateTable {
     // Nothing is off the heap.
   }
 
-  load(chunk: Chunk, groupIndex: number): void {
+  cleanUp(): void {
+    // Windows and timers have no time to live.
+  }
+
+  load(chunk: Chunk, groupIndex: number, reader: ValueReader): void {
+    if (!reader.isCurrent) this.changes.logs[groupIndex]?.startAnew()
     if (chunk.pieceKind === 'full') this.#clear(groupIndex)
     for (const namespace of chunk.droppedNamespaces()) this.#removeAll(groupIndex, namespace)
     chunk.visit(
@@ -148,8 +154,7 @@ export class PaneState<A> implements EntrySource, StateTable {
         this.#removeLoaded(groupIndex, namespace as number, mapKeyOf(key))
         const pane = this.#paneOrNew(namespace as number, restoredStamp)
         const hash = murmur3(chunk.bytes, keyRange.start, keyRange.end)
-        const { serializer } = this.changes.options.subject
-        const entry = new Entry(key, hash, pane, serializer.decode(chunk.bytes, value.start, value.end))
+        const entry = new Entry(key, hash, pane, reader.decode(chunk.bytes, value.start, value.end))
         entry.stamp = restoredStamp
         this.#add(pane, groupIndex, mapKeyOf(key), entry)
       },

@@ -6,10 +6,11 @@ const maxPieces = 16
 /** At most this part of a state's key groups gets a full piece in one checkpoint (R5). */
 const fullPart = 1 / 8
 
-type Lengths = Pick<PieceReference, 'keyGroup' | 'length'>
+type Lengths = Pick<PieceReference, 'keyGroup' | 'length'> & Partial<Pick<PieceReference, 'isContinuation'>>
 
 interface Chain {
-  readonly first: number
+  /** Of the first piece and what continues it. */
+  first: number
   deltas: number
   pieces: number
 }
@@ -17,10 +18,14 @@ interface Chain {
 /** The key groups of a state whose deltas are together larger than the first piece, or that have too many pieces. */
 function overlongChains(pieces: readonly Lengths[]): ReadonlyMap<number, Chain> {
   const chains = new Map<number, Chain>()
-  for (const { keyGroup, length } of pieces) {
+  for (const { keyGroup, length, isContinuation } of pieces) {
     const chain = chains.get(keyGroup)
     if (chain === undefined) {
       chains.set(keyGroup, { first: length, deltas: 0, pieces: 1 })
+      continue
+    }
+    if (isContinuation === true) {
+      chain.first += length
       continue
     }
     chain.deltas += length

@@ -5,12 +5,16 @@ import type { StateKind } from './chunk-layout.ts'
 import type { Chunk } from './chunk-reader.ts'
 import type { StatePiece } from './state-piece.ts'
 import type { StateTable } from './state-table.ts'
+import type { ValueReader } from './value-reader.ts'
 
 /** What the state that is asked for has to fit. */
 export interface WantedState {
   readonly name: string
   readonly kind: StateKind
+  /** Of what the state writes. */
   readonly serializer: Serializer<unknown>
+  /** By fingerprint. */
+  readonly readers: ReadonlyMap<string, ValueReader>
   readonly operatorName: string
 }
 
@@ -48,9 +52,10 @@ export class RestoredStates {
     for (const [stateName, chunks] of this.#chunks) {
       const keyGroups = new Set<number>()
       for (const { keyGroup, bytes } of chunks) {
-        if (!keyGroups.has(keyGroup)) pieces.push({ stateName, keyGroup, kind: 'full', bytes: Buffer.alloc(0) })
+        if (!keyGroups.has(keyGroup))
+          pieces.push({ stateName, keyGroup, kind: 'full', bytes: Buffer.alloc(0), isContinuation: false })
         keyGroups.add(keyGroup)
-        pieces.push({ stateName, keyGroup, kind: 'delta', bytes })
+        pieces.push({ stateName, keyGroup, kind: 'delta', bytes, isContinuation: false })
       }
     }
     return pieces
@@ -61,10 +66,16 @@ export class RestoredStates {
  * Pieces into a table.
  * @throws MillraceError MR_CHECKPOINT_DAMAGED where a value can not be read, though the checksum is right
  */
-export function loadChunks(chunks: readonly Chunk[], table: StateTable, keyGroups: KeyGroupRange): void {
+export function loadChunks(
+  chunks: readonly Chunk[],
+  table: StateTable,
+  { keyGroups, readers }: { readonly keyGroups: KeyGroupRange; readonly readers: ReadonlyMap<string, ValueReader> },
+): void {
   for (const chunk of chunks) {
+    const reader = readers.get(chunk.fingerprint)
+    if (reader === undefined) continue
     try {
-      table.load(chunk, chunk.keyGroup - keyGroups.from)
+      table.load(chunk, chunk.keyGroup - keyGroups.from, reader)
     } catch (error) {
       if (isMillraceError(error) && error.code !== 'MR_STATE_TYPE') throw error
       throw new MillraceError('MR_CHECKPOINT_DAMAGED', `${chunk.source} can not be read: ${messageOf(error)}`, {
@@ -74,7 +85,7 @@ export function loadChunks(chunks: readonly Chunk[], table: StateTable, keyGroup
   }
 }
 
-function checkFits(chunk: Chunk, { name, kind, serializer, operatorName }: WantedState): void {
+function checkFits(chunk: Chunk, { name, kind, serializer, readers, operatorName }: WantedState): void {
   const where = `State "${name}" of operator "${operatorName}"`
   if (chunk.kind !== kind) {
     throw new MillraceError(
@@ -83,7 +94,7 @@ function checkFits(chunk: Chunk, { name, kind, serializer, operatorName }: Wante
       { operator: operatorName },
     )
   }
-  if (chunk.fingerprint !== serializer.fingerprint) {
+  if (!readers.has(chunk.fingerprint)) {
     throw new MillraceError(
       'MR_STATE_INCOMPATIBLE',
       `${where} has type ${chunk.schemaText} in the snapshot and type ${serializer.schemaText} in the job.`,

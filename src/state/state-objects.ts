@@ -163,7 +163,7 @@ export class StoredReducingState<T> implements ReducingState<T> {
   }
 
   add(value: T): void {
-    const stored = this.#store.read()
+    const stored = this.#store.readToCombine()
     const next = stored === undefined ? value : this.#reduce(stored, value)
     // `reduce` may change the stored value: it must not be the record that was added.
     this.#store.write(next === value && !this.#store.readsFresh ? detached(next) : next)
@@ -191,7 +191,7 @@ export class StoredAggregatingState<In, Accumulator, Out> implements Aggregating
   }
 
   add(value: In): void {
-    const accumulator = this.#store.read() ?? this.#aggregate.createAccumulator()
+    const accumulator = this.#store.readToCombine() ?? this.#aggregate.createAccumulator()
     this.#store.write(this.#aggregate.add(accumulator, value))
   }
 

@@ -7,4 +7,6 @@ export interface StatePiece {
   readonly kind: PieceKind
   /** Empty for a full piece of an empty key group: older pieces are dropped and nothing takes their place. */
   readonly bytes: Buffer
+  /** Goes on where a full piece was cut off because of its size: counts as part of it. */
+  readonly isContinuation: boolean
 }

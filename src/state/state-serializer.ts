@@ -2,6 +2,14 @@ import { isMillraceError, MillraceError } from '../common/errors.ts'
 import type { ByteWriter } from '../formats/byte-writer.ts'
 import type { DataType } from '../formats/data-type.ts'
 import { type Serializer, serializerOf } from '../formats/serializer.ts'
+import { StampedSerializer, type StampedShape } from './stamped-serializer.ts'
+
+export interface StateSerializerOptions {
+  readonly stateName: string
+  readonly operatorName: string
+  /** Its values are Stamped ones, or lists of them; undefined: without a time to live. */
+  readonly stamped?: StampedShape | undefined
+}
 
 /** Serializer of one state, whose errors name the state and its operator. */
 export class StateSerializer<T> implements Serializer<T> {
@@ -11,8 +19,11 @@ export class StateSerializer<T> implements Serializer<T> {
   readonly #stateName: string
   readonly #operatorName: string
 
-  constructor(type: DataType<T>, stateName: string, operatorName: string) {
-    this.#serializer = serializerOf(type)
+  constructor(type: DataType<T>, { stateName, operatorName, stamped }: StateSerializerOptions) {
+    this.#serializer =
+      stamped === undefined
+        ? serializerOf(type)
+        : (new StampedSerializer(type, stamped) as Serializer<unknown> as Serializer<T>)
     this.fingerprint = this.#serializer.fingerprint
     this.schemaText = this.#serializer.schemaText
     this.#stateName = stateName

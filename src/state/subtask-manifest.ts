@@ -18,10 +18,16 @@ const chunkReference = z.object({
   checksum: count,
 })
 
-/** In storage an array of numbers: a manifest names up to 16 pieces for each key group. */
+/**
+ * In storage an array of numbers: a manifest names up to 16 pieces for each key group. A sixth number, 1, says that the
+ * piece goes on where a full piece was cut off because of its size.
+ */
 const pieceReference = z
   .tuple([count, count, count, count, count])
-  .transform(([keyGroup, blob, offset, length, checksum]) => ({ keyGroup, blob, offset, length, checksum }))
+  .rest(z.literal(1))
+  .transform(([keyGroup, blob, offset, length, checksum, ...rest]) => {
+    return { keyGroup, blob, offset, length, checksum, isContinuation: rest.length > 0 }
+  })
 
 const operatorManifest = z.object({
   uid: z.string(),
@@ -81,7 +87,8 @@ export function encodeManifest(manifest: SubtaskManifest): Buffer {
 }
 
 function storedPiece(piece: PieceReference): z.input<typeof pieceReference> {
-  return [piece.keyGroup, piece.blob, piece.offset, piece.length, piece.checksum]
+  const { keyGroup, blob, offset, length, checksum, isContinuation } = piece
+  return isContinuation ? [keyGroup, blob, offset, length, checksum, 1] : [keyGroup, blob, offset, length, checksum]
 }
 
 export function blobReferenceOf(name: string, bytes: Uint8Array): BlobReference {

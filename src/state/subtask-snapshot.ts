@@ -156,9 +156,9 @@ export class SubtaskSnapshot {
   }
 
   #addPieces({ snapshot, places }: OpenOperator): void {
-    for (const { stateName, keyGroup, kind, bytes } of snapshot.keyed?.takePieces() ?? []) {
+    for (const { stateName, keyGroup, kind, bytes, isContinuation } of snapshot.keyed?.takePieces() ?? []) {
       if (kind === 'full') places.dropPieces(stateName, keyGroup)
-      if (bytes.length > 0) places.addPiece(stateName, { keyGroup, ...this.#add(bytes) })
+      if (bytes.length > 0) places.addPiece(stateName, { keyGroup, isContinuation, ...this.#add(bytes) })
     }
   }
 
@@ -188,7 +188,7 @@ export class SubtaskSnapshot {
     if (!names.has(piece.blobName)) return undefined
     this.#throwIfCancelled()
     const bytes = await readChunkBytes(this.#options.blobStore, piece)
-    return { keyGroup: piece.keyGroup, ...this.#add(bytes) }
+    return { ...piece, ...this.#add(bytes) }
   }
 
   /** Blobs of this checkpoint before they are put: only their names matter. */

@@ -6,8 +6,12 @@ import type { ValueTable } from './value-table.ts'
 export interface ValueStore<T> {
   /** The value of the current key, or undefined. */
   read(): T | undefined
+  /** What is combined with a new value: like `read`, but never what has expired, and it counts as no reading. */
+  readToCombine(): T | undefined
   write(value: T): void
   remove(): void
+  /** The current key's value has expired: it goes without a tombstone (R8). */
+  expire(): void
   /** Whether `read` gives a fresh object each time, so that nothing it gives aliases state. */
   readonly readsFresh: boolean
 }
@@ -27,6 +31,10 @@ export class MapValueStore<T> implements ValueStore<T> {
     return entry.value as T
   }
 
+  readToCombine(): T | undefined {
+    return this.read()
+  }
+
   write(value: T): void {
     const entry = this.#table.find()
     if (entry === undefined) {
@@ -39,6 +47,11 @@ export class MapValueStore<T> implements ValueStore<T> {
 
   remove(): void {
     this.#table.remove()
+  }
+
+  expire(): void {
+    const entry = this.#table.find()
+    if (entry !== undefined) this.#table.expire(entry, this.#table.currentKey.groupIndex)
   }
 }
 
@@ -58,12 +71,20 @@ export class FreezingValueStore<T> implements ValueStore<T> {
     return deeplyFrozen(this.#store.read())
   }
 
+  readToCombine(): T | undefined {
+    return this.#store.readToCombine()
+  }
+
   write(value: T): void {
     this.#store.write(deeplyFrozen(value))
   }
 
   remove(): void {
     this.#store.remove()
+  }
+
+  expire(): void {
+    this.#store.expire()
   }
 }
 

@@ -4,10 +4,12 @@ import type { Chunk } from './chunk-reader.ts'
 import { type CurrentKey, ownedKey } from './current-key.ts'
 import { Entry } from './entry.ts'
 import { EntryChanges, type EntryChangesOptions, type EntrySource } from './entry-changes.ts'
+import { EntryCleanup } from './entry-cleanup.ts'
 import { KeyIndex } from './key-index.ts'
 import type { StateTable } from './state-table.ts'
 import { restoredStamp } from './state-version.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
+import type { ValueReader } from './value-reader.ts'
 
 export type TableOptions = Omit<EntryChangesOptions, 'source'> & { readonly currentKey: CurrentKey }
 
@@ -15,6 +17,7 @@ export type TableOptions = Omit<EntryChangesOptions, 'source'> & { readonly curr
 export class ValueTable implements EntrySource, StateTable {
   readonly changes: EntryChanges
   readonly currentKey: CurrentKey
+  #cleanup: EntryCleanup | undefined
   readonly #groups: readonly KeyIndex<Entry>[]
 
   constructor(options: TableOptions) {
@@ -46,6 +49,25 @@ export class ValueTable implements EntrySource, StateTable {
     this.changes.removed(entry, groupIndex)
   }
 
+  /** R8: without a tombstone. */
+  expire(entry: Entry, groupIndex: number): void {
+    this.#groups[groupIndex]?.remove(entry)
+    this.changes.expired(entry)
+  }
+
+  cleanUp(entries: number): void {
+    this.#cleanup ??= new EntryCleanup(this, this.changes.options.timeToLive)
+    this.#cleanup.step(entries)
+  }
+
+  /** One key group after another; undefined: at the end of one. */
+  *walk(): IterableIterator<Entry | undefined> {
+    for (const group of this.#groups) {
+      for (let number = 0; number < group.numbers; number++) yield group.at(number)
+      yield undefined
+    }
+  }
+
   sizeOf(groupIndex: number): number {
     return this.#groups[groupIndex]?.size ?? 0
   }
@@ -66,10 +88,10 @@ export class ValueTable implements EntrySource, StateTable {
     // Nothing is off the heap.
   }
 
-  load(chunk: Chunk, groupIndex: number): void {
+  load(chunk: Chunk, groupIndex: number, reader: ValueReader): void {
     const entries = this.#groups[groupIndex]
     if (entries === undefined) return
-    const { serializer } = this.changes.options.subject
+    if (!reader.isCurrent) this.changes.logs[groupIndex]?.startAnew()
     if (chunk.pieceKind === 'full') entries.clear()
     chunk.visit(
       (key) => {
@@ -80,7 +102,9 @@ export class ValueTable implements EntrySource, StateTable {
         const key = decodeKey(chunk.bytes, keyRange.start, keyRange.end)
         const hash = murmur3(chunk.bytes, keyRange.start, keyRange.end)
         if (entries.find(key, hash) !== undefined) entries.removeFound()
-        const entry = new Entry(key, hash, undefined, serializer.decode(chunk.bytes, value.start, value.end))
+        const stored = reader.decode(chunk.bytes, value.start, value.end)
+        if (stored === undefined) return
+        const entry = new Entry(key, hash, undefined, stored)
         entry.stamp = restoredStamp
         entries.add(entry)
       },

@@ -70,6 +70,7 @@ async function restoreState(operator: ChainedOperator, context: RestoreContext):
         maxParallelism,
         memory: services.memory,
         operatorName: operator.name,
+        clock: services.clock,
       })
     : undefined
   if (restore === undefined) return { keyedState, operatorState, committables: [], watermark: noWatermark }

@@ -4,7 +4,7 @@ import { type AttemptId, attemptId, jobId, vertexId } from '../common/ids.ts'
 import { type KeyGroupRange, keyGroupRange } from '../common/key-groups.ts'
 import { noWatermark } from '../common/timestamps.ts'
 import { isKeyed, type OperatorSpec } from '../graph/operator-spec.ts'
-import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import { KeyedStateBackend, type KeyedStateBackendOptions } from '../state/keyed-state-backend.ts'
 import { ManagedMemory } from '../state/managed-memory.ts'
 import { MemoryBlobStore } from '../state/memory-blob-store.ts'
 import { OperatorStateBackend } from '../state/operator-state-backend.ts'
@@ -12,6 +12,7 @@ import { readManifest, restoreOperator } from '../state/restore.ts'
 import { SubtaskSnapshots } from '../state/subtask-snapshots.ts'
 import type { PendingCommittables } from '../task/operator.ts'
 import type { HarnessSnapshot, HarnessStorage } from './harness-checkpoint.ts'
+import { VirtualClock } from './virtual-clock.ts'
 
 export interface OperatorHarnessOptions<In> {
   /** For operators on keyed streams. */
@@ -38,6 +39,7 @@ export const harnessOperator = 'tested'
 
 /** What a harness begins with: state, empty or restored, and where its snapshots go. */
 export interface HarnessStart {
+  readonly clock: VirtualClock
   readonly spec: OperatorSpec
   readonly keySelector: ((value: unknown) => Key) | undefined
   readonly subtaskIndex: number
@@ -69,7 +71,9 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
   const storage = await commonStorage(restored)
   const attempt = attemptId(`attempt-${subtaskIndex}-${++storage.attempts}`)
   const keyGroups = keyGroupRange(subtaskIndex, parallelism, maxParallelism)
-  const keyedState = isKeyed(spec) ? emptyKeyedState(keyGroups, maxParallelism, options.freezeState ?? true) : undefined
+  const clock = new VirtualClock(options.startTimeMs)
+  const freezeValues = options.freezeState ?? true
+  const keyedState = isKeyed(spec) ? emptyKeyedState({ keyGroups, maxParallelism, clock, freezeValues }) : undefined
   const operatorState = new OperatorStateBackend(harnessOperator)
   const own = restored.find((snapshot) => snapshot.subtaskIndex === subtaskIndex)
   const ownManifestIsBase = own !== undefined && own.parallelism === parallelism
@@ -108,6 +112,7 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
       : undefined,
   })
   return {
+    clock,
     ...place,
     ...state,
     spec,
@@ -123,9 +128,10 @@ export async function startOf<In>(spec: OperatorSpec, options: OperatorHarnessOp
   }
 }
 
-function emptyKeyedState(keyGroups: KeyGroupRange, maxParallelism: number, freezeValues: boolean): KeyedStateBackend {
-  const memory = new ManagedMemory(1 << 30)
-  return new KeyedStateBackend({ keyGroups, maxParallelism, memory, operatorName: harnessOperator, freezeValues })
+function emptyKeyedState(
+  options: Pick<KeyedStateBackendOptions, 'keyGroups' | 'maxParallelism' | 'clock' | 'freezeValues'>,
+): KeyedStateBackend {
+  return new KeyedStateBackend({ ...options, memory: new ManagedMemory(1 << 30), operatorName: harnessOperator })
 }
 
 /** Subtasks that started empty wrote into storages of their own: what is restored together is brought together. */

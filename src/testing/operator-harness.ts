@@ -11,7 +11,7 @@ import { createOperator } from '../task/operators/create-operator.ts'
 import { turn } from '../task/turn.ts'
 import { HarnessCheckpoint, type HarnessSnapshot } from './harness-checkpoint.ts'
 import { type HarnessStart, harnessOperator, type OperatorHarnessOptions, startOf } from './harness-start.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import type { VirtualClock } from './virtual-clock.ts'
 
 /** A record that an operator has put out. */
 export interface HarnessRecord<T> {
@@ -83,7 +83,7 @@ export class OperatorHarness<In = unknown, Out = unknown> {
     this.#watermark = start.watermark
     this.#lastCheckpoint = start.checkpointId
     this.#base = start.base
-    this.clock = new VirtualClock(options.startTimeMs)
+    this.clock = start.clock
     this.operator = this.#createOperator(options.autoWatermarkIntervalMs ?? 200)
     this.operator.open()
   }

@@ -22,7 +22,6 @@ function chunkOf(rows: Rows): Buffer {
   writer.begin(17, 'delta', {
     dropped: rows.dropped.length,
     removed: rows.removed.length,
-    entries: rows.entries.length,
   })
   for (const namespace of rows.dropped) writer.namespace(namespace)
   for (const [key, namespace] of rows.removed) {

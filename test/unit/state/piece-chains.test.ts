@@ -45,7 +45,7 @@ function manifestWith(
           {
             name: 's',
             pieces: pieces.map(([blob, length, keyGroup], index) => ({
-              ...{ keyGroup: keyGroup ?? index, blob, offset: 0, length, checksum: 0 },
+              ...{ keyGroup: keyGroup ?? index, blob, offset: 0, length, checksum: 0, isContinuation: false },
             })),
           },
         ],

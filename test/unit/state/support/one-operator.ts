@@ -59,11 +59,19 @@ export async function checkpointOf(
   return await readManifest(blobStore, manifest)
 }
 
-/** Fills an empty backend. `isBase`: the next checkpoint may build on that manifest. */
+export interface RestoredSubtask {
+  readonly manifest: SubtaskManifest
+  /** The next checkpoint may build on that manifest. */
+  readonly isBase?: boolean
+  readonly subtaskIndex?: number
+  readonly parallelism?: number
+}
+
+/** Fills an empty backend from the manifest of one subtask. */
 export async function restoreInto(
   backend: KeyedStateBackend,
   blobStore: BlobStore,
-  { manifest, isBase = false }: { readonly manifest: SubtaskManifest; readonly isBase?: boolean },
+  { manifest, isBase = false, subtaskIndex = 0, parallelism = 1 }: RestoredSubtask,
 ): Promise<void> {
   await restoreOperator({
     blobStore,
@@ -71,8 +79,8 @@ export async function restoreInto(
     operatorName: 'sample',
     checkpointId: manifest.checkpointId,
     manifests: [{ subtaskIndex: 0, parallelism: 1, manifest }],
-    subtaskIndex: 0,
-    parallelism: 1,
+    subtaskIndex,
+    parallelism,
     maxParallelism,
     ownManifestIsBase: isBase,
     committed: false,
