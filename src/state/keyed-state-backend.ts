@@ -118,7 +118,7 @@ export class KeyedStateBackend {
   valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
     return this.#register(descriptor, descriptor.type, (options, type) => {
       const { table, store } = this.#valueStore<T>(options, type)
-      return { table, state: new StoredValueState(this.#freezes ? new FreezingValueStore(store) : store) }
+      return { table, state: new StoredValueState(this.freezesValues ? new FreezingValueStore(store) : store) }
     })
   }
 
@@ -129,8 +129,8 @@ export class KeyedStateBackend {
     return this.#register(descriptor, listType, (options): Table<ListState<T>> => {
       const table = new ValueTable(options)
       const { timeToLive } = options
-      if (timeToLive === undefined) return { table, state: new StoredListState<T>(table, this.#freezes) }
-      return { table, state: new TtlListState<T>(table, { timeToLive, freezes: this.#freezes }) }
+      if (timeToLive === undefined) return { table, state: new StoredListState<T>(table, this.freezesValues) }
+      return { table, state: new TtlListState<T>(table, { timeToLive, freezes: this.freezesValues }) }
     })
   }
 
@@ -138,15 +138,15 @@ export class KeyedStateBackend {
     return this.#register(descriptor, descriptor.type, (options): Table<MapState<K, V>> => {
       const table = new MapEntryTable(options)
       const { timeToLive } = options
-      if (timeToLive === undefined) return { table, state: new StoredMapState<K, V>(table, this.#freezes) }
-      return { table, state: new TtlMapState<K, V>(table, { timeToLive, freezes: this.#freezes }) }
+      if (timeToLive === undefined) return { table, state: new StoredMapState<K, V>(table, this.freezesValues) }
+      return { table, state: new TtlMapState<K, V>(table, { timeToLive, freezes: this.freezesValues }) }
     })
   }
 
   reducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
     return this.#register(descriptor, descriptor.type, (options, type) => {
       const { table, store } = this.#valueStore<T>(options, type)
-      return { table, state: new StoredReducingState(store, descriptor.reduce, this.#freezes) }
+      return { table, state: new StoredReducingState(store, descriptor.reduce, this.freezesValues) }
     })
   }
 
@@ -184,7 +184,7 @@ export class KeyedStateBackend {
 
   /** Values by key and a second key, a window's for example, each an entry of its own. */
   entries(name: string, type: DataType<unknown>): MapEntryTable {
-    return this.#register('map', name, type, (options) => {
+    return this.#register({ kind: 'map', name }, type, (options) => {
       const table = new MapEntryTable(options)
       return { table, state: table }
     })
@@ -229,10 +229,6 @@ export class KeyedStateBackend {
     this.#snapshot?.cancel()
     for (const { table } of this.#registered.values()) table.release()
     this.#registered.clear()
-  }
-
-  get #freezes(): boolean {
-    return this.#options.freezeValues === true
   }
 
   #register<State>(

@@ -11,6 +11,7 @@ import type {
   ValueState,
   ValueStateDescriptor,
 } from '../api/state.ts'
+import type { StateTtlConfig } from '../api/state-ttl.ts'
 import { MillraceError } from '../common/errors.ts'
 import type { DataType, DeclaredType } from '../formats/data-type.ts'
 import type { KeyedStateBackend } from './keyed-state-backend.ts'
@@ -141,7 +142,7 @@ export class ScopedStateStore implements KeyedStateStore {
     return state
   }
 
-  #table(descriptor: { readonly kind: ScopedKind; readonly name: string }, type: DataType<unknown>): MapEntryTable {
+  #table(descriptor: ScopedDescriptor, type: DataType<unknown>): MapEntryTable {
     const known = this.#tables.get(descriptor)
     if (known !== undefined) return known
     const table = this.#newTable(descriptor, type)
@@ -149,10 +150,13 @@ export class ScopedStateStore implements KeyedStateStore {
     return table
   }
 
-  #newTable(
-    { kind, name }: { readonly kind: ScopedKind; readonly name: string },
-    type: DataType<unknown>,
-  ): MapEntryTable {
+  #newTable({ kind, name, ttl }: ScopedDescriptor, type: DataType<unknown>): MapEntryTable {
+    if (ttl !== undefined) {
+      throw new MillraceError(
+        'MR_JOB_DEFINITION',
+        `State "${name}" of windows has a time to live: it ends with its window, or where a trigger clears it.`,
+      )
+    }
     for (const other of scopedKinds) {
       if (other === kind || !this.#keyedState.has(this.#nameOf(other, name))) continue
       throw new MillraceError('MR_STATE_INCOMPATIBLE', `State "${name}" of windows is ${other} and ${kind} state.`)
@@ -163,6 +167,12 @@ export class ScopedStateStore implements KeyedStateStore {
   #nameOf(kind: ScopedKind, name: string): string {
     return `${this.#prefix}-${kind}:${name}`
   }
+}
+
+interface ScopedDescriptor {
+  readonly kind: ScopedKind
+  readonly name: string
+  readonly ttl?: StateTtlConfig
 }
 
 interface Merging {

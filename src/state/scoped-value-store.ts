@@ -29,12 +29,20 @@ export class ScopedValueStore<T> implements ValueStore<T> {
     return entry.value as T
   }
 
+  readToCombine(): T | undefined {
+    return this.read()
+  }
+
   write(value: T): void {
     this.#table.put(this.#scope.key, value)
   }
 
   remove(): void {
     this.#table.remove(this.#scope.key)
+  }
+
+  expire(): void {
+    this.remove()
   }
 }
 

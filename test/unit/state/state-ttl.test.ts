@@ -11,6 +11,7 @@ import { hashKey } from '../../../src/common/key.ts'
 import { int32, string } from '../../../src/formats/index.ts'
 import type { KeyedStateBackend } from '../../../src/state/keyed-state-backend.ts'
 import { MemoryBlobStore } from '../../../src/state/memory-blob-store.ts'
+import { ScopedStateStore } from '../../../src/state/scoped-state-store.ts'
 import { backendOf, checkpointOf, restoreInto, snapshotsIn } from './support/one-operator.ts'
 import { readAll, type TtlSettings, ttlStatesOf } from './support/ttl-states.ts'
 
@@ -184,6 +185,12 @@ test('a cleared value does not come back, though an older checkpoint holds one t
   expect(
     restored.backend.valueState(valueStateDescriptor('value', undefined, { ttl: { timeToLive: '1h' } })).value(),
   ).toBeUndefined()
+})
+
+test('state of windows has no time to live: it ends with them', () => {
+  const windows = new ScopedStateStore(timed().backend, 'windows')
+  const seen = valueStateDescriptor<number>('seen', undefined, { ttl: { timeToLive: '1h' } })
+  expect(() => windows.valueState(seen)).toThrow('State "seen" of windows has a time to live')
 })
 
 test('a wrong time to live is refused where it is declared, by the name of the state', () => {
