@@ -164,6 +164,8 @@ export const ContinuousEventTimeTrigger = {
     const intervalMs = declaredDurationMs(interval, 'ContinuousEventTimeTrigger.of', 'interval', 1)
     const schedule = (after: number, window: TimeWindow, context: TriggerContext): void => {
       const next = Math.min(after + intervalMs, lastTime(window))
+      // The input has ended and the window never does: it fires once more, at the end of time, and not for ever.
+      if (lastTime(window) === Number.POSITIVE_INFINITY && context.currentWatermark === lastTime(window)) return
       context.partitionedState.reducingState(nextFireState).add(next)
       context.registerEventTimeTimer(next)
     }
@@ -176,10 +178,11 @@ export const ContinuousEventTimeTrigger = {
         return 'CONTINUE'
       },
       onEventTime(time, window, context) {
-        if (time === lastTime(window)) return 'FIRE'
         const next = context.partitionedState.reducingState(nextFireState)
-        if (next.get() !== time) return 'CONTINUE'
-        next.clear()
+        const isScheduled = next.get() === time
+        if (isScheduled) next.clear()
+        if (time === lastTime(window)) return 'FIRE'
+        if (!isScheduled) return 'CONTINUE'
         schedule(time, window, context)
         return 'FIRE'
       },

@@ -22,7 +22,7 @@ const byKeyAndWindow: ProcessWindowFunction<readonly number[], Result, string> =
 }
 
 /** Changes what is kept in place, which no emitted value and no record that came in may show (R7). */
-interface Kept {
+export interface Kept {
   readonly key: string
   readonly ids: number[]
 }
@@ -82,7 +82,8 @@ function reduceBy(name: string, type: DataType<unknown>): Computation {
       },
       process: {
         process(key, { window }, [kept], out) {
-          const { ids } = kept as Kept
+          // An evictor may have left nothing.
+          const ids = (kept as Kept | undefined)?.ids ?? []
           out.collect({ key, start: window.start, end: window.end, ids })
         },
       },
