@@ -29,7 +29,9 @@ export type {
   Selection,
   WindowRecord,
 } from './api/column-operators.ts'
-export type { DataStream, DataStreamSink, RecordOf, SingleOutputStreamOperator } from './api/data-stream.ts'
+export type { DataStream, RecordOf, SingleOutputStreamOperator } from './api/data-stream.ts'
+export type { DataStreamSink } from './api/data-stream-sink.ts'
+export type { DeadLetter, DeadLetterBudget, DeadLetterOptions } from './api/dead-letters.ts'
 export {
   aggregatingStateDescriptor,
   listStateDescriptor,
@@ -93,14 +95,15 @@ export type { KeyedStream, WithKeyOptions } from './api/keyed-stream.ts'
 export { RestartStrategies, type RestartStrategy } from './api/restart-strategies.ts'
 export type { Committable, DeliveryGuarantee, Sink, SinkWriter, SinkWriterContext } from './api/sink.ts'
 export type {
-  DeadLetter,
   PollResult,
   Source,
   SourceDescription,
   SourceOutput,
   SourceReader,
   SourceReaderContext,
+  SourceRecord,
   SourceSplit,
+  UndecodedRecord,
 } from './api/source.ts'
 export type {
   AggregatingState,

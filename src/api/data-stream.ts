@@ -15,7 +15,10 @@ import {
   selectOperator,
   whereOperator,
 } from './column-operators.ts'
+import { DataStreamSink } from './data-stream-sink.ts'
+import type { DeadLetter, DeadLetterOptions } from './dead-letters.ts'
 import {
+  declaredBudget,
   declaredInteger,
   declaredProcessFunction,
   declaredSynchronousFunction,
@@ -192,7 +195,8 @@ export class DataStream<T> {
     declaredSynchronousFunction(sink?.createWriter, 'sinkTo', 'createWriter of the sink')
     const spec: OperatorSpec = { kind: 'sink', sink: sink as Sink<unknown> }
     const declaration = { spec, name: name ?? sink.connector, outputType: untyped<unknown>() }
-    return new DataStreamSink(this.#builder, this.#builder.add(declaration, this.#ends))
+    const node = this.#builder.add(declaration, this.#ends)
+    return new DataStreamSink(new SingleOutputStreamOperator<never>(this.#builder, node))
   }
 
   /**
@@ -317,6 +321,36 @@ export class SingleOutputStreamOperator<T> extends DataStream<T> {
   }
 
   /**
+   * Records that the operator's functions or types refuse go to this side output as dead letters, instead of failing the
+   * job: read it by `getSideOutput`. Failures of the engine still fail the job.
+   *
+   * Of such a record the operator emits nothing. What its functions have changed in state before they threw stays changed,
+   * and so does what a timer or window had emitted. Of a source: records that can not be decoded, or get no timestamp.
+   * @throws MillraceError MR_JOB_DEFINITION where the budget is out of range
+   * @example
+   * ```ts
+   * import { type DeadLetter, job, outputTag, type Sink } from 'millrace'
+   *
+   * declare const sink: Sink<unknown>
+   * declare const broken: Sink<DeadLetter>
+   * export default job('parsed', (env) => {
+   *   const refused = outputTag<DeadLetter>('refused')
+   *   const parsed = env
+   *     .fromCollection(['{"id":1}', 'no JSON'])
+   *     .map((text): unknown => JSON.parse(text))
+   *     .deadLetters(refused, { budget: { share: 0.01, of: 10_000 } })
+   *   parsed.sinkTo(sink)
+   *   parsed.getSideOutput(refused).sinkTo(broken)
+   * })
+   * ```
+   */
+  deadLetters(tag: OutputTag<DeadLetter>, options: DeadLetterOptions = {}): this {
+    const { name } = this.#builder.node(this.#id)
+    this.#builder.change(this.#id, { deadLetters: { tag, budget: declaredBudget(options.budget, name) } })
+    return this
+  }
+
+  /**
    * Declares the type of the results: between slots they travel as columns, and state of them is checked.
    * @throws MillraceError MR_JOB_DEFINITION where something reads the stream already
    */
@@ -329,42 +363,8 @@ export class SingleOutputStreamOperator<T> extends DataStream<T> {
     return this
   }
 
-  /** What the operator's function wrote to a side output; also late records of windows and dead letters of sources. */
+  /** What the operator's function wrote to a side output; also late records of windows, and dead letters. */
   getSideOutput<Side>(tag: OutputTag<Side>): DataStream<Side> {
     return new DataStream<Side>(this.#builder, [{ node: this.#id, partitioner: { kind: 'forward' }, sideOutput: tag }])
-  }
-}
-
-/** The end of a stream; has the settings of the sink's operator. */
-export class DataStreamSink {
-  readonly #operator: SingleOutputStreamOperator<never>
-
-  /** @internal Comes from `sinkTo`. */
-  constructor(builder: StreamGraphBuilder, node: StreamNode) {
-    this.#operator = new SingleOutputStreamOperator(builder, node)
-  }
-
-  /** The name in plans, metrics and messages. */
-  name(name: string): this {
-    this.#operator.name(name)
-    return this
-  }
-
-  /** The id by which the sink's state is found again in checkpoints. */
-  uid(uid: string): this {
-    this.#operator.uid(uid)
-    return this
-  }
-
-  /** How many subtasks the sink has; default: the job's. */
-  setParallelism(parallelism: number): this {
-    this.#operator.setParallelism(parallelism)
-    return this
-  }
-
-  /** Does not chain the sink to what is before it. */
-  disableChaining(): this {
-    this.#operator.disableChaining()
-    return this
   }
 }

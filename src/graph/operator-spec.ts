@@ -12,7 +12,7 @@ import type {
   ReduceFunction,
 } from '../api/functions.ts'
 import type { Sink } from '../api/sink.ts'
-import type { DeadLetter, Source } from '../api/source.ts'
+import type { Source } from '../api/source.ts'
 import type { Trigger } from '../api/triggers.ts'
 import type { WatermarkSpecification } from '../api/watermarks.ts'
 import type { RecordAggregate } from '../columns/aggregate.ts'
@@ -55,8 +55,6 @@ export interface SourceSpec {
   readonly kind: 'source'
   readonly source: Source<Value>
   readonly watermarks: WatermarkSpecification<Value>
-  /** Records that can not be decoded go here; undefined: they fail the job. */
-  readonly deadLetterTag: OutputTag<DeadLetter> | undefined
 }
 
 /**
