@@ -1,5 +1,7 @@
 import {
   AsyncDataStream,
+  type Collector,
+  count,
   type DataStream,
   type DataStreamSink,
   type DeadLetter,
@@ -10,6 +12,7 @@ import {
   outputTag,
   type SingleOutputStreamOperator,
   type Sink,
+  SlidingEventTimeWindows,
   TumblingEventTimeWindows,
   type ValueState,
   valueStateDescriptor,
@@ -155,6 +158,19 @@ test('timers and windows that throw are dead letters with their key, and the oth
     expect(windows.results).toEqual([1, 3])
     expect(windows.letters.map(({ recordKey }) => recordKey).toSorted()).toEqual(['2', '4'])
   }
+  // Fires from slices (R35), and would combine before the exchange (R34).
+  const sliced = await run(
+    (numbers) =>
+      numbers
+        .keyBy((value) => value)
+        .window(SlidingEventTimeWindows.of(20, 10))
+        .aggregate(count(), {
+          process: (key, _context, _counts, out: Collector<number>) => out.collect(odd(key)),
+        }),
+    { parallelism: 2 },
+  )
+  expect(sliced.results).toEqual([1, 1, 3, 3])
+  expect(sliced.letters.map(({ recordKey }) => recordKey).toSorted()).toEqual(['2', '2', '4', '4'])
 })
 
 test('what can be no key makes a dead letter, also where its record has to go through an exchange (R36)', async () => {
