@@ -20,6 +20,36 @@ export type { AllWindowedStream, WithAllWindowOptions } from './api/all-windowed
 export { AsyncDataStream, type AsyncOptions, type AsyncRetryOptions } from './api/async-data-stream.ts'
 export type { AsyncContext, AsyncFunction } from './api/async-functions.ts'
 export type {
+  BroadcastContext,
+  BroadcastProcessFunction,
+  BroadcastState,
+  BroadcastStateKey,
+  KeyedBroadcastContext,
+  KeyedBroadcastOnTimerContext,
+  KeyedBroadcastProcessFunction,
+  KeyedReadOnlyBroadcastContext,
+  KeyedStateDescriptor,
+  ReadOnlyBroadcastContext,
+  ReadOnlyBroadcastState,
+  StateOf,
+} from './api/broadcast-functions.ts'
+export type {
+  BroadcastConnectedStream,
+  BroadcastStream,
+  KeyedBroadcastConnectedStream,
+} from './api/broadcast-stream.ts'
+export type {
+  CoFlatMapFunction,
+  CoGroupFunction,
+  CoMapFunction,
+  CoProcessFunction,
+  FlatJoinFunction,
+  JoinFunction,
+  KeyedCoProcessFunction,
+  ProcessJoinContext,
+  ProcessJoinFunction,
+} from './api/co-functions.ts'
+export type {
   AggregateRecord,
   Aggregates,
   FieldOf,
@@ -29,9 +59,9 @@ export type {
   Selection,
   WindowRecord,
 } from './api/column-operators.ts'
-export type { DataStream, RecordOf, SingleOutputStreamOperator } from './api/data-stream.ts'
+export type { ConnectedStreams, KeyedConnectedStreams } from './api/connected-streams.ts'
+export type { DataStream, SingleOutputStreamOperator } from './api/data-stream.ts'
 export type { DataStreamSink } from './api/data-stream-sink.ts'
-export type { DeadLetter, DeadLetterBudget, DeadLetterOptions } from './api/dead-letters.ts'
 export {
   aggregatingStateDescriptor,
   listStateDescriptor,
@@ -66,6 +96,7 @@ export {
   type Operand,
   type ValueOf,
 } from './api/expressions.ts'
+export type { ByOptions, Comparable, FieldsOfType, Summable } from './api/field-aggregates.ts'
 export type {
   AggregateFunction,
   Collector,
@@ -90,20 +121,31 @@ export type {
   TimerService,
   TimeWindow,
 } from './api/functions.ts'
+export type { IntervalJoin, IntervalJoined } from './api/interval-join.ts'
 export { type JobBuilder, type JobDefinition, job } from './api/job.ts'
+export type {
+  CoGroupEqualTo,
+  CoGroupedStreams,
+  CoGroupWhere,
+  JoinEqualTo,
+  JoinedStreams,
+  JoinWhere,
+  WindowedCoGroup,
+  WindowedJoin,
+} from './api/joined-streams.ts'
 export type { KeyedStream, WithKeyOptions } from './api/keyed-stream.ts'
+export type { RecordOf } from './api/record-of.ts'
 export { RestartStrategies, type RestartStrategy } from './api/restart-strategies.ts'
 export type { Committable, DeliveryGuarantee, Sink, SinkWriter, SinkWriterContext } from './api/sink.ts'
 export type {
+  DeadLetter,
   PollResult,
   Source,
   SourceDescription,
   SourceOutput,
   SourceReader,
   SourceReaderContext,
-  SourceRecord,
   SourceSplit,
-  UndecodedRecord,
 } from './api/source.ts'
 export type {
   AggregatingState,

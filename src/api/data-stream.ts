@@ -1,10 +1,10 @@
 import { PrintSink } from '../connectors/print/print-sink.ts'
 import type { DataType } from '../formats/data-type.ts'
-import { typeText } from '../formats/type-text.ts'
 import { untyped } from '../formats/types.ts'
-import type { OperatorSpec, WindowAssigner } from '../graph/operator-spec.ts'
+import type { BroadcastStateDescriptor, OperatorSpec, WindowAssigner } from '../graph/operator-spec.ts'
 import type { Partitioner, StreamNode } from '../graph/stream-graph.ts'
-import { AllWindowedStream, type NoKey } from './all-windowed-stream.ts'
+import { AllWindowedStream } from './all-windowed-stream.ts'
+import { BroadcastConnectedStream, BroadcastStream } from './broadcast-stream.ts'
 import {
   type FieldOf,
   fieldKeySelector,
@@ -15,16 +15,10 @@ import {
   selectOperator,
   whereOperator,
 } from './column-operators.ts'
+import { ConnectedStreams } from './connected-streams.ts'
+import { customPartitioner } from './custom-partitioner.ts'
 import { DataStreamSink } from './data-stream-sink.ts'
-import type { DeadLetter, DeadLetterOptions } from './dead-letters.ts'
-import {
-  declaredBudget,
-  declaredInteger,
-  declaredProcessFunction,
-  declaredSynchronousFunction,
-  declaredText,
-  definitionError,
-} from './declaration.ts'
+import { declaredProcessFunction, declaredSynchronousFunction, definitionError } from './declaration.ts'
 import type { Expression } from './expressions.ts'
 import type {
   FilterFunction,
@@ -35,11 +29,14 @@ import type {
   OutputTag,
   ProcessFunction,
 } from './functions.ts'
-import { countWindows, type KeyedInput, KeyedStream, windowSettings } from './keyed-stream.ts'
+import { CoGroupedStreams, JoinedStreams } from './joined-streams.ts'
+import { allWindows, countWindows, type KeyedInput, KeyedStream } from './keyed-stream.ts'
+import { OperatorSettings } from './operator-settings.ts'
+import type { RecordOf } from './record-of.ts'
 import type { Sink } from './sink.ts'
 import type { StreamEnd, StreamGraphBuilder } from './stream-graph-builder.ts'
+import type { StreamInput } from './stream-input.ts'
 import type { WatermarkStrategy } from './watermark-strategy.ts'
-import { WindowedStream } from './windowed-stream.ts'
 import { GlobalWindows } from './windows.ts'
 
 /**
@@ -75,7 +72,11 @@ export class DataStream<T> {
   filter(filter: FilterFunction<T>): SingleOutputStreamOperator<T>
   filter(filter: FilterFunction<T>): SingleOutputStreamOperator<T> {
     declaredSynchronousFunction(filter, 'filter', 'the predicate')
-    return this.#add({ kind: 'filter', filter: filter as FilterFunction<unknown> }, 'Filter', this.#type())
+    return this.#add(
+      { kind: 'filter', filter: filter as FilterFunction<unknown> },
+      'Filter',
+      this.#builder.typeOfAll(this.#ends),
+    )
   }
 
   /**
@@ -83,7 +84,7 @@ export class DataStream<T> {
    * @throws MillraceError MR_JOB_DEFINITION where a field is not there or of another type than the expression needs
    */
   where(expression: Expression<FieldOf<T>, unknown, string>): SingleOutputStreamOperator<T> {
-    const { spec, outputType } = whereOperator(expression, this.#type())
+    const { spec, outputType } = whereOperator(expression, this.#builder.typeOfAll(this.#ends))
     return this.#add(spec, 'Where', outputType)
   }
 
@@ -94,32 +95,13 @@ export class DataStream<T> {
   select<const Selections extends readonly Selection<T>[]>(
     ...selections: Selections
   ): SingleOutputStreamOperator<Selected<T, Selections>> {
-    const { spec, outputType } = selectOperator(selections, this.#type())
+    const { spec, outputType } = selectOperator(selections, this.#builder.typeOfAll(this.#ends))
     return this.#add(spec, 'Select', outputType)
   }
 
   /**
    * A function with time, side outputs and operator state. The type of its results is given, or inferred from an
    * annotated collector.
-   * @example
-   * ```ts
-   * import { job, outputTag, type Sink } from 'millrace'
-   *
-   * declare const sink: Sink<number>
-   * declare const errors: Sink<string>
-   * export default job('numbers', (env) => {
-   *   const broken = outputTag<string>('broken')
-   *   const numbers = env.fromCollection(['1', 'two', '3']).process<number>({
-   *     processElement(text, context, out) {
-   *       const value = Number(text)
-   *       if (Number.isNaN(value)) context.output(broken, text)
-   *       else out.collect(value)
-   *     },
-   *   })
-   *   numbers.sinkTo(sink)
-   *   numbers.getSideOutput(broken).sinkTo(errors)
-   * })
-   * ```
    */
   process<Out>(process: ProcessFunction<T, Out>): SingleOutputStreamOperator<Out> {
     declaredProcessFunction(process, 'process')
@@ -136,17 +118,24 @@ export class DataStream<T> {
   keyBy<const Fields extends readonly [FieldOf<T>, FieldOf<T>, ...FieldOf<T>[]]>(
     ...fields: Fields
   ): KeyedStream<T, KeyOfFields<T, Fields>, Fields[number]>
-  keyBy(...keys: readonly unknown[]): KeyedStream<T, never, never> {
+  keyBy(...keys: readonly unknown[]): unknown {
     const keyFields = typeof keys[0] === 'string' ? (keys as readonly string[]) : undefined
     if (keyFields === undefined) declaredSynchronousFunction(keys[0], 'keyBy', 'the key selector')
     const selector =
-      keyFields === undefined ? (keys[0] as KeySelector<unknown, Key>) : fieldKeySelector(keyFields, this.#type())
+      keyFields === undefined
+        ? (keys[0] as KeySelector<unknown, Key>)
+        : fieldKeySelector(keyFields, this.#builder.typeOfAll(this.#ends))
     return new KeyedStream(this.#keyed(selector, keyFields))
   }
 
   /** Collects all records in windows, in one subtask. Where there is a key, `keyBy` and `window` share the work. */
   windowAll(assigner: WindowAssigner<T>): AllWindowedStream<T> {
-    return new AllWindowedStream(this.#allWindows(assigner))
+    return new AllWindowedStream(
+      allWindows(
+        this.#keyed(() => 0, undefined),
+        assigner,
+      ),
+    )
   }
 
   /**
@@ -156,7 +145,30 @@ export class DataStream<T> {
    * @throws MillraceError MR_JOB_DEFINITION where a number is not whole, or below 1
    */
   countWindowAll(size: number, slide?: number): AllWindowedStream<T> {
-    return new AllWindowedStream(countWindows(this.#allWindows(GlobalWindows.create()), size, slide))
+    return new AllWindowedStream(countWindows(allWindows<T>(this.#unkeyed(), GlobalWindows.create()), size, slide))
+  }
+
+  /** @internal */
+  get input(): StreamInput {
+    return this.#inputOf(this.#ends)
+  }
+
+  /** One operator reads this stream and another, which may be of another type, or a broadcast one. */
+  connect<Second>(other: DataStream<Second>): ConnectedStreams<T, Second>
+  connect<Broadcast>(other: BroadcastStream<Broadcast>): BroadcastConnectedStream<T, Broadcast>
+  connect(other: DataStream<unknown> | BroadcastStream<unknown>): unknown {
+    if (other instanceof BroadcastStream) return new BroadcastConnectedStream(this.input, other)
+    return new ConnectedStreams(this, other)
+  }
+
+  /** Pairs of records of this and another stream that have the same key and are in the same window. */
+  join<Right>(right: DataStream<Right>): JoinedStreams<T, Right> {
+    return new JoinedStreams(this, right)
+  }
+
+  /** As `join`, with all records of a key and window at once. */
+  coGroup<Right>(right: DataStream<Right>): CoGroupedStreams<T, Right> {
+    return new CoGroupedStreams(this, right)
   }
 
   /**
@@ -176,15 +188,58 @@ export class DataStream<T> {
     return new DataStream(this.#builder, this.#partitioned({ kind: 'rebalance' }))
   }
 
+  /** As `rebalance`, but each subtask deals out among a group of its own: nothing goes to the others. */
+  rescale(): DataStream<T> {
+    return new DataStream(this.#builder, this.#partitioned({ kind: 'rescale' }))
+  }
+
+  /** Sends each record to a subtask at random. After a restart it may be another one. */
+  shuffle(): DataStream<T> {
+    return new DataStream(this.#builder, this.#partitioned({ kind: 'shuffle' }))
+  }
+
+  /** Sends all records to the first subtask of what reads this stream. */
+  global(): DataStream<T> {
+    return new DataStream(this.#builder, this.#partitioned({ kind: 'global' }))
+  }
+
+  /** Leaves each record in its subtask: what reads this stream has to have the same parallelism. */
+  forward(): DataStream<T> {
+    return new DataStream(this.#builder, this.#partitioned({ kind: 'forward', required: true }))
+  }
+
+  /**
+   * Sends each record to the subtask that a function of its key names.
+   * @param partition gets the key and the number of subtasks, and gives the number of one, from 0
+   */
+  partitionCustom<K extends Key>(
+    partition: (key: K, numberOfPartitions: number) => number,
+    keySelector: KeySelector<T, K>,
+  ): DataStream<T> {
+    const partitioner = customPartitioner(partition, keySelector)
+    return new DataStream(this.#builder, this.#partitioned(partitioner))
+  }
+
   /** Sends every record to every subtask of what reads this stream. */
-  broadcast(): DataStream<T> {
-    return new DataStream(this.#builder, this.#partitioned({ kind: 'broadcast' }))
+  broadcast(): DataStream<T>
+  /**
+   * Sends every record to every subtask of the operator that the stream is connected to, which keeps broadcast state of
+   * them: `mapStateDescriptor`s name it.
+   */
+  broadcast(...states: readonly BroadcastStateDescriptor[]): BroadcastStream<T>
+  broadcast(...states: readonly BroadcastStateDescriptor[]): DataStream<T> | BroadcastStream<T> {
+    const stream = new DataStream<T>(this.#builder, this.#partitioned({ kind: 'broadcast' }))
+    return states.length === 0 ? stream : new BroadcastStream<T>(stream.input, states)
   }
 
   /** Gives records timestamps and the stream watermarks, in place of those that it had. */
   assignTimestampsAndWatermarks(strategy: WatermarkStrategy<T>): SingleOutputStreamOperator<T> {
     const watermarks = (strategy as WatermarkStrategy<unknown>).specification
-    return this.#add({ kind: 'timestampsAndWatermarks', watermarks }, 'Timestamps/Watermarks', this.#type())
+    return this.#add(
+      { kind: 'timestampsAndWatermarks', watermarks },
+      'Timestamps/Watermarks',
+      this.#builder.typeOfAll(this.#ends),
+    )
   }
 
   /**
@@ -195,8 +250,7 @@ export class DataStream<T> {
     declaredSynchronousFunction(sink?.createWriter, 'sinkTo', 'createWriter of the sink')
     const spec: OperatorSpec = { kind: 'sink', sink: sink as Sink<unknown> }
     const declaration = { spec, name: name ?? sink.connector, outputType: untyped<unknown>() }
-    const node = this.#builder.add(declaration, this.#ends)
-    return new DataStreamSink(new SingleOutputStreamOperator<never>(this.#builder, node))
+    return new DataStreamSink(new OperatorSettings(this.#builder, this.#builder.add(declaration, this.#ends).id))
   }
 
   /**
@@ -221,65 +275,60 @@ export class DataStream<T> {
     name: string,
     outputType: DataType<unknown> = untyped(),
   ): SingleOutputStreamOperator<Out> {
-    const node = this.#builder.add({ spec, name, outputType }, this.#ends)
-    return new SingleOutputStreamOperator<Out>(this.#builder, node)
+    return this.input.add<Out>(spec, name, outputType)
   }
 
   #keyed(keySelector: KeySelector<unknown, Key>, keyFields: readonly string[] | undefined): KeyedInput {
     const named = keyFields === undefined ? {} : { keyFields }
-    const ends = this.#partitioned({ kind: 'hash', keySelector, ...named })
-    return {
-      type: () => this.#type(),
-      keyFields,
-      add: (spec, name, outputType) =>
-        new SingleOutputStreamOperator(this.#builder, this.#builder.add({ spec, name, outputType, keySelector }, ends)),
-    }
+    return this.#inputOf(this.#partitioned({ kind: 'hash', keySelector, ...named }), { keySelector, keyFields })
   }
 
-  #allWindows(assigner: WindowAssigner<T>): WindowedStream<T, NoKey> {
-    const { type, add } = this.#keyed(() => 0, undefined)
-    const input: KeyedInput = {
-      type,
-      keyFields: undefined,
-      add: <Out>(spec: OperatorSpec, name: string, outputType: DataType<unknown>) =>
-        add<Out>(spec, name, outputType).setParallelism(1),
+  /** Everything under one key. */
+  #unkeyed(): KeyedInput {
+    return this.#keyed(() => 0, undefined)
+  }
+
+  #inputOf(ends: readonly StreamEnd[], key?: Pick<StreamInput, 'keySelector' | 'keyFields'>): StreamInput {
+    const builder = this.#builder
+    const keySelector = key?.keySelector
+    const keyed = keySelector === undefined ? {} : { keySelector }
+    return {
+      builder,
+      ends,
+      keySelector,
+      keyFields: key?.keyFields,
+      type: () => builder.typeOfAll(ends),
+      add: (spec, name, outputType) =>
+        new SingleOutputStreamOperator(builder, builder.add({ spec, name, outputType, ...keyed }, ends)),
+      addWith: (second, spec, name) => {
+        const declaration = { spec, name, outputType: untyped<unknown>(), ...keyed }
+        return new SingleOutputStreamOperator(builder, builder.add(declaration, ends, second.ends))
+      },
     }
-    return new WindowedStream(input, { ...windowSettings(assigner), ofAll: true })
   }
 
   #partitioned(partitioner: Partitioner): readonly StreamEnd[] {
     return this.#ends.map((end) => ({ ...end, partitioner }))
   }
-
-  /** The declared type, where all united streams have the same. */
-  #type(): DataType<unknown> {
-    const [first, ...rest] = this.#ends
-    if (first === undefined) return untyped()
-    const type = this.#builder.typeOf(first)
-    const text = typeText(type)
-    return rest.every((end) => typeText(this.#builder.typeOf(end)) === text) ? type : untyped()
-  }
 }
-
-/** The type of a stream's records. */
-export type RecordOf<Stream> = Stream extends DataStream<infer T> ? T : never
 
 /** The stream of one operator's results; has the operator's settings besides. */
 export class SingleOutputStreamOperator<T> extends DataStream<T> {
   readonly #builder: StreamGraphBuilder
   readonly #id: number
+  readonly #settings: OperatorSettings
 
   /** @internal Streams come from the environment and from other streams. */
   constructor(builder: StreamGraphBuilder, node: StreamNode) {
     super(builder, [{ node: node.id, partitioner: { kind: 'forward' }, sideOutput: undefined }])
     this.#builder = builder
     this.#id = node.id
+    this.#settings = new OperatorSettings(builder, node.id)
   }
 
   /** The name in plans, metrics and messages. */
   name(name: string): this {
-    const node = this.#builder.node(this.#id)
-    this.#builder.change(this.#id, { name: declaredText(name, node.name, 'the name') })
+    this.#settings.name(name)
     return this
   }
 
@@ -288,65 +337,40 @@ export class SingleOutputStreamOperator<T> extends DataStream<T> {
    * is derived from kind and name.
    */
   uid(uid: string): this {
-    const node = this.#builder.node(this.#id)
-    this.#builder.change(this.#id, { uid: declaredText(uid, node.name, 'the uid') })
+    this.#settings.uid(uid)
     return this
   }
 
   /** How many subtasks the operator has; default: the job's. */
   setParallelism(parallelism: number): this {
-    const node = this.#builder.node(this.#id)
-    this.#builder.change(this.#id, { parallelism: declaredInteger(parallelism, node.name, 'the parallelism', 1) })
+    this.#settings.parallelism(parallelism)
     return this
   }
 
   /** The number of key groups, and so the highest parallelism the operator can ever have; default: the job's. */
   setMaxParallelism(maxParallelism: number): this {
-    const node = this.#builder.node(this.#id)
-    const checked = declaredInteger(maxParallelism, node.name, 'the max parallelism', 1)
-    this.#builder.change(this.#id, { maxParallelism: checked })
+    this.#settings.maxParallelism(maxParallelism)
+    return this
+  }
+
+  /**
+   * Keeps the operator's subtasks, and those of what reads it, in slots of their own: slots take subtasks of one group
+   * only. Operators without a group are in that of their inputs, or in `default`.
+   */
+  slotSharingGroup(name: string): this {
+    this.#settings.slotSharingGroup(name)
     return this
   }
 
   /** Does not chain the operator to what is before it. */
   startNewChain(): this {
-    this.#builder.change(this.#id, { chaining: 'head' })
+    this.#settings.chaining('head')
     return this
   }
 
   /** Chains the operator to nothing, neither before nor after it. */
   disableChaining(): this {
-    this.#builder.change(this.#id, { chaining: 'never' })
-    return this
-  }
-
-  /**
-   * Records that the operator's functions or types refuse go to this side output as dead letters, instead of failing the
-   * job: read it by `getSideOutput`. Failures of the engine still fail the job.
-   *
-   * Of such a record the operator emits nothing. What its functions have changed in state before they threw stays changed,
-   * and so does what a timer or window had emitted. Of a source: records that can not be decoded, or get no timestamp.
-   * @throws MillraceError MR_JOB_DEFINITION where the budget is out of range
-   * @example
-   * ```ts
-   * import { type DeadLetter, job, outputTag, type Sink } from 'millrace'
-   *
-   * declare const sink: Sink<unknown>
-   * declare const broken: Sink<DeadLetter>
-   * export default job('parsed', (env) => {
-   *   const refused = outputTag<DeadLetter>('refused')
-   *   const parsed = env
-   *     .fromCollection(['{"id":1}', 'no JSON'])
-   *     .map((text): unknown => JSON.parse(text))
-   *     .deadLetters(refused, { budget: { share: 0.01, of: 10_000 } })
-   *   parsed.sinkTo(sink)
-   *   parsed.getSideOutput(refused).sinkTo(broken)
-   * })
-   * ```
-   */
-  deadLetters(tag: OutputTag<DeadLetter>, options: DeadLetterOptions = {}): this {
-    const { name } = this.#builder.node(this.#id)
-    this.#builder.change(this.#id, { deadLetters: { tag, budget: declaredBudget(options.budget, name) } })
+    this.#settings.chaining('never')
     return this
   }
 
@@ -355,15 +379,11 @@ export class SingleOutputStreamOperator<T> extends DataStream<T> {
    * @throws MillraceError MR_JOB_DEFINITION where something reads the stream already
    */
   returns(type: DataType<T>): this {
-    const node = this.#builder.node(this.#id)
-    if (this.#builder.isRead(this.#id)) {
-      throw definitionError(node.name, 'returns(…) has to come before the stream is used', node.declaredAt)
-    }
-    this.#builder.change(this.#id, { outputType: type })
+    this.#settings.outputType(type)
     return this
   }
 
-  /** What the operator's function wrote to a side output; also late records of windows, and dead letters. */
+  /** What the operator's function wrote to a side output; also late records of windows and dead letters of sources. */
   getSideOutput<Side>(tag: OutputTag<Side>): DataStream<Side> {
     return new DataStream<Side>(this.#builder, [{ node: this.#id, partitioner: { kind: 'forward' }, sideOutput: tag }])
   }

@@ -2,7 +2,6 @@ import { fileURLToPath } from 'node:url'
 import type { Duration } from '../common/duration.ts'
 import { durationMs } from '../common/duration.ts'
 import { MillraceError, messageOf } from '../common/errors.ts'
-import type { DeadLetterBudget } from './dead-letters.ts'
 
 const packageFolder = fileURLToPath(new URL('../../', import.meta.url))
 /** The engine's own files: the sources, and what they are compiled to. */
@@ -53,6 +52,15 @@ export function declaredDurationMs(duration: Duration, subject: string, option: 
   throw definitionError(subject, `${option} is ${JSON.stringify(duration)}; it has to be ${allowed}`)
 }
 
+/** Milliseconds of a duration that may be negative, as '-5s'. */
+export function declaredSignedDurationMs(duration: Duration, subject: string, option: string): number {
+  const text = typeof duration === 'string' ? duration.trim() : duration
+  const negative = typeof text === 'string' ? text.startsWith('-') : text < 0
+  const amount = typeof text === 'string' ? text.replace(/^-/, '') : Math.abs(text)
+  const amountMs = declaredDurationMs(amount, subject, option, 0)
+  return negative && amountMs > 0 ? -amountMs : amountMs
+}
+
 function checkedDuration(duration: Duration, subject: string, option: string): number {
   try {
     return durationMs(duration, option)
@@ -65,17 +73,6 @@ function checkedDuration(duration: Duration, subject: string, option: string): n
 export function declaredInteger(value: number, subject: string, option: string, least: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value
   throw definitionError(subject, `${option} is ${String(value)}; it has to be a whole number, ${least} at least`)
-}
-
-/** The budget of a dead-letter output; undefined: no limit. */
-export function declaredBudget(budget: DeadLetterBudget | undefined, subject: string): DeadLetterBudget | undefined {
-  if (budget === undefined) return undefined
-  if ('count' in budget) return { count: declaredInteger(budget.count, subject, 'the budget', 0) }
-  const { share, of } = budget
-  if (!(share > 0 && share <= 1)) {
-    throw definitionError(subject, `the share of the budget is ${String(share)}; it has to be above 0 and up to 1`)
-  }
-  return { share, of: declaredInteger(of, subject, 'the records of the budget', 1) }
 }
 
 /** Refuses what types can not keep out of a bundled job: esbuild does not check them. */
@@ -100,13 +97,22 @@ export function declaredSynchronousFunction(value: unknown, subject: string, opt
   )
 }
 
+/** The functions of an object that a job gives: those that are `needed`, and `others` where they are there. */
+export function declaredFunctions(
+  functions: unknown,
+  subject: string,
+  names: { readonly needed: readonly string[]; readonly others: readonly string[] },
+): void {
+  const given = (functions ?? {}) as Readonly<Record<string, unknown>>
+  for (const name of names.needed) declaredSynchronousFunction(given[name], subject, name)
+  for (const name of names.others) {
+    if (given[name] !== undefined) declaredSynchronousFunction(given[name], subject, name)
+  }
+}
+
 /** The methods of a process function: those that may be left out are checked where they are there. */
 export function declaredProcessFunction(process: unknown, subject: string): void {
-  const methods = (process ?? {}) as Readonly<Record<'processElement' | 'open' | 'onTimer' | 'close', unknown>>
-  declaredSynchronousFunction(methods.processElement, subject, 'processElement')
-  for (const name of ['open', 'onTimer', 'close'] as const) {
-    if (methods[name] !== undefined) declaredSynchronousFunction(methods[name], subject, name)
-  }
+  declaredFunctions(process, subject, { needed: ['processElement'], others: ['open', 'onTimer', 'close'] })
 }
 
 /** A text that is not empty. */

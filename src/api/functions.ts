@@ -107,7 +107,28 @@ export interface ProcessContext {
   output<T>(tag: OutputTag<T>, value: T): void
 }
 
-/** A function with side outputs and operator state; see `DataStream.process`. */
+/**
+ * A function with side outputs and operator state; see `DataStream.process`.
+ * @example
+ * ```ts
+ * import { job, outputTag, type Sink } from 'millrace'
+ *
+ * declare const sink: Sink<number>
+ * declare const errors: Sink<string>
+ * export default job('numbers', (env) => {
+ *   const broken = outputTag<string>('broken')
+ *   const numbers = env.fromCollection(['1', 'two', '3']).process<number>({
+ *     processElement(text, context, out) {
+ *       const value = Number(text)
+ *       if (Number.isNaN(value)) context.output(broken, text)
+ *       else out.collect(value)
+ *     },
+ *   })
+ *   numbers.sinkTo(sink)
+ *   numbers.getSideOutput(broken).sinkTo(errors)
+ * })
+ * ```
+ */
 export interface ProcessFunction<In, Out> {
   /** Called once before the first record, with the restored state. */
   open?(context: RuntimeContext): void

@@ -1,6 +1,9 @@
 import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
 import type { OperatorSpec, WindowAssigner } from '../graph/operator-spec.ts'
+import { max, min, sum } from './aggregates.ts'
+import type { NoKey } from './all-windowed-stream.ts'
+import { BroadcastStream, KeyedBroadcastConnectedStream } from './broadcast-stream.ts'
 import {
   type AggregateRecord,
   type Aggregates,
@@ -8,21 +11,28 @@ import {
   declaredAggregate,
   isAggregateFunction,
 } from './column-operators.ts'
+import { KeyedConnectedStreams } from './connected-streams.ts'
 import type { SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredInteger, declaredProcessFunction, declaredSynchronousFunction } from './declaration.ts'
 import { CountEvictor } from './evictors.ts'
+import {
+  type ByOptions,
+  type Comparable,
+  extremeOf,
+  type FieldsOfType,
+  recordBy,
+  type Summable,
+  summedBy,
+} from './field-aggregates.ts'
 import type { AggregateFunction, Key, KeyedProcessFunction, ReduceFunction } from './functions.ts'
+import { IntervalJoin } from './interval-join.ts'
+import type { StreamInput } from './stream-input.ts'
 import { CountTrigger, PurgingTrigger } from './triggers.ts'
 import { checkAggregate, WindowedStream, type WindowSettings } from './windowed-stream.ts'
 import { GlobalWindows } from './windows.ts'
 
-/** @internal What a keyed stream is made of: the type of its records, and how an operator on it is declared. */
-export interface KeyedInput {
-  type(): DataType<unknown>
-  /** Names of the fields of the key; undefined where a function gives it. */
-  readonly keyFields: readonly string[] | undefined
-  add<Out>(spec: OperatorSpec, name: string, outputType: DataType<unknown>): SingleOutputStreamOperator<Out>
-}
+/** @internal What a keyed stream is made of. */
+export type KeyedInput = StreamInput
 
 /** Options of a running aggregate. */
 export interface WithKeyOptions<K extends Key, Result, Out> {
@@ -39,6 +49,26 @@ export class KeyedStream<T, K extends Key, KeyFields extends string = never> {
   /** @internal Comes from `keyBy`. */
   constructor(input: KeyedInput) {
     this.#input = input
+  }
+
+  /** @internal */
+  get input(): StreamInput {
+    return this.#input
+  }
+
+  /** One operator reads this stream and another of the same keys, or a broadcast one. */
+  connect<Second, Fields extends string>(other: KeyedStream<Second, K, Fields>): KeyedConnectedStreams<T, Second, K>
+  connect<Broadcast>(other: BroadcastStream<Broadcast>): KeyedBroadcastConnectedStream<T, Broadcast, K>
+  connect<Second, Fields extends string>(
+    other: KeyedStream<Second, K, Fields> | BroadcastStream<Second>,
+  ): KeyedConnectedStreams<T, Second, K> | KeyedBroadcastConnectedStream<T, Second, K> {
+    if (other instanceof BroadcastStream) return new KeyedBroadcastConnectedStream(this.#input, other)
+    return new KeyedConnectedStreams(this.#input, other.input)
+  }
+
+  /** Joins records with those of another stream of the same keys that are near in event time. */
+  intervalJoin<Right, Fields extends string>(right: KeyedStream<Right, K, Fields>): IntervalJoin<T, Right, K> {
+    return new IntervalJoin(this.#input, right.input)
   }
 
   /** A running reduction: for each record, the combination of all records of its key so far. */
@@ -107,6 +137,55 @@ export class KeyedStream<T, K extends Key, KeyFields extends string = never> {
     return this.#input.add(spec, 'Keyed Aggregate', aggregateType(declared.fields))
   }
 
+  /**
+   * A running sum of a field: for each record the first one of its key, with the sum so far in that field. A function
+   * gives the sum of its numbers alone.
+   */
+  sum(field: FieldsOfType<T, Summable>): SingleOutputStreamOperator<T>
+  sum(selector: (value: T) => number): SingleOutputStreamOperator<number>
+  sum(selected: string | ((value: T) => number)): unknown {
+    if (typeof selected !== 'string') return this.aggregate(sum(selected)).name('Keyed Aggregation')
+    return this.reduce(summedBy(selected)).name('Keyed Aggregation')
+  }
+
+  /**
+   * A running minimum of a field: for each record the first one of its key, with the lowest value so far in that field.
+   * A function gives the lowest of its numbers alone. For the record that has it there is `minBy`.
+   */
+  min(field: FieldsOfType<T, Comparable>): SingleOutputStreamOperator<T>
+  min(selector: (value: T) => number): SingleOutputStreamOperator<number>
+  min(selected: string | ((value: T) => number)): unknown {
+    if (typeof selected !== 'string') return this.aggregate(min(selected)).name('Keyed Aggregation')
+    return this.reduce(extremeOf(selected, 'min')).name('Keyed Aggregation')
+  }
+
+  /** As `min`, with the highest value. */
+  max(field: FieldsOfType<T, Comparable>): SingleOutputStreamOperator<T>
+  max(selector: (value: T) => number): SingleOutputStreamOperator<number>
+  max(selected: string | ((value: T) => number)): unknown {
+    if (typeof selected !== 'string') return this.aggregate(max(selected)).name('Keyed Aggregation')
+    return this.reduce(extremeOf(selected, 'max')).name('Keyed Aggregation')
+  }
+
+  /**
+   * For each record the one of its key that has had the lowest value so far; of several the first, unless
+   * `{ ties: 'last' }` is said.
+   */
+  minBy(
+    selected: FieldsOfType<T, Comparable> | ((value: T) => Comparable),
+    options: ByOptions = {},
+  ): SingleOutputStreamOperator<T> {
+    return this.reduce(recordBy<T>(selected, 'min', options)).name('Keyed Aggregation')
+  }
+
+  /** As `minBy`, with the highest value. */
+  maxBy(
+    selected: FieldsOfType<T, Comparable> | ((value: T) => Comparable),
+    options: ByOptions = {},
+  ): SingleOutputStreamOperator<T> {
+    return this.reduce(recordBy<T>(selected, 'max', options)).name('Keyed Aggregation')
+  }
+
   /** A function with keyed state and timers. The type of its results is given, or inferred from an annotated collector. */
   process<Out>(process: KeyedProcessFunction<K, T, Out>): SingleOutputStreamOperator<Out> {
     declaredProcessFunction(process, 'process')
@@ -136,6 +215,16 @@ export class KeyedStream<T, K extends Key, KeyFields extends string = never> {
 /** @internal Before anything else is said of them. */
 export function windowSettings<T>(assigner: WindowAssigner<T>): WindowSettings {
   return { assigner: assigner as WindowAssigner, allowedLatenessMs: 0, lateTag: undefined }
+}
+
+/** @internal Windows of all records, in one subtask. */
+export function allWindows<T>(input: KeyedInput, assigner: WindowAssigner<T>): WindowedStream<T, NoKey> {
+  const single: KeyedInput = {
+    ...input,
+    add: <Out>(spec: OperatorSpec, name: string, outputType: DataType<unknown>) =>
+      input.add<Out>(spec, name, outputType).setParallelism(1),
+  }
+  return new WindowedStream(single, { ...windowSettings(assigner), ofAll: true })
 }
 
 /** @internal As in Flink: global windows with a counting trigger. */

@@ -1,7 +1,9 @@
 import type { DataType } from '../formats/data-type.ts'
+import { typeText } from '../formats/type-text.ts'
+import { untyped } from '../formats/types.ts'
 import type { JobConfiguration } from '../graph/job-configuration.ts'
 import type { OperatorSpec } from '../graph/operator-spec.ts'
-import type { Partitioner, StreamEdge, StreamGraph, StreamNode } from '../graph/stream-graph.ts'
+import type { InputIndex, Partitioner, StreamEdge, StreamGraph, StreamNode } from '../graph/stream-graph.ts'
 import { declarationPlace, definitionError } from './declaration.ts'
 import type { Key, KeySelector, OutputTag } from './functions.ts'
 
@@ -22,7 +24,7 @@ export interface NodeDeclaration {
 
 /** Settings of a node that may be given after its declaration. */
 export type NodeSettings = Partial<
-  Pick<StreamNode, 'name' | 'uid' | 'parallelism' | 'maxParallelism' | 'chaining' | 'outputType' | 'deadLetters'>
+  Pick<StreamNode, 'name' | 'uid' | 'parallelism' | 'maxParallelism' | 'chaining' | 'slotSharingGroup' | 'outputType'>
 >
 
 /** Collects what the builders of a job declare. Nodes are immutable; a setting replaces the node by a changed one. */
@@ -31,7 +33,8 @@ export class StreamGraphBuilder {
   readonly #edges: StreamEdge[] = []
   #finished = false
 
-  add(declaration: NodeDeclaration, inputs: readonly StreamEnd[]): StreamNode {
+  /** `secondInputs`: of an operator with two inputs. */
+  add(declaration: NodeDeclaration, inputs: readonly StreamEnd[], secondInputs: readonly StreamEnd[] = []): StreamNode {
     const declaredAt = declarationPlace()
     if (this.#finished) {
       throw definitionError(
@@ -48,21 +51,36 @@ export class StreamGraphBuilder {
       parallelism: undefined,
       maxParallelism: undefined,
       chaining: 'always',
+      slotSharingGroup: undefined,
       outputType: declaration.outputType,
       keySelector: declaration.keySelector,
       declaredAt,
     }
     this.#nodes.push(node)
-    for (const end of inputs) {
-      const { node: from, partitioner, sideOutput } = end
-      this.#edges.push({ from, to: node.id, partitioner, sideOutput: sideOutput?.id, type: this.typeOf(end) })
-    }
+    this.#connect(inputs, node, 0)
+    this.#connect(secondInputs, node, 1)
     return node
+  }
+
+  #connect(ends: readonly StreamEnd[], { id: to }: StreamNode, input: InputIndex): void {
+    for (const end of ends) {
+      const { node: from, partitioner, sideOutput } = end
+      this.#edges.push({ from, to, input, partitioner, sideOutput: sideOutput?.id, type: this.typeOf(end) })
+    }
   }
 
   /** The type of the records of an output. */
   typeOf(end: StreamEnd): DataType<unknown> {
     return end.sideOutput === undefined ? this.node(end.node).outputType : end.sideOutput.type
+  }
+
+  /** The declared type, where all united streams have the same. */
+  typeOfAll(ends: readonly StreamEnd[]): DataType<unknown> {
+    const [first, ...rest] = ends
+    if (first === undefined) return untyped()
+    const type = this.typeOf(first)
+    const text = typeText(type)
+    return rest.every((end) => typeText(this.typeOf(end)) === text) ? type : untyped()
   }
 
   node(id: number): StreamNode {

@@ -2,6 +2,7 @@ import type { Duration } from '../common/duration.ts'
 import type { DataType } from '../formats/data-type.ts'
 import { untyped } from '../formats/types.ts'
 import { isMerging, type WindowComputation, type WindowSpec } from '../graph/operator-spec.ts'
+import { max, min, sum } from './aggregates.ts'
 import {
   type AggregateRecord,
   type Aggregates,
@@ -14,6 +15,15 @@ import {
 import type { SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredDurationMs, declaredSynchronousFunction, definitionError } from './declaration.ts'
 import { checkedEvictor, type Evictor } from './evictors.ts'
+import {
+  type ByOptions,
+  type Comparable,
+  extremeOf,
+  type FieldsOfType,
+  recordBy,
+  type Summable,
+  summedBy,
+} from './field-aggregates.ts'
 import type {
   AggregateFunction,
   Collector,
@@ -171,6 +181,51 @@ export class WindowedStream<T, K extends Key, KeyFields extends string = never> 
     const process = windowRecordFunction(declared)
     const compute: WindowComputation = { kind: 'aggregate', aggregate, process, columns: declared.aggregate }
     return this.#declare(compute, windowRecordType(name, declared))
+  }
+
+  /**
+   * The sum of a field: the first record of the window, with the sum in that field. A function
+   * gives the sum of its numbers alone.
+   */
+  sum(field: FieldsOfType<T, Summable>): SingleOutputStreamOperator<T>
+  sum(selector: (value: T) => number): SingleOutputStreamOperator<number>
+  sum(selected: string | ((value: T) => number)): unknown {
+    if (typeof selected !== 'string') return this.aggregate(sum(selected))
+    return this.reduce(summedBy(selected))
+  }
+
+  /**
+   * The lowest value of a field: the first record of the window, with that value in the field. A function gives the lowest of its numbers alone. For the record that has it there is `minBy`.
+   */
+  min(field: FieldsOfType<T, Comparable>): SingleOutputStreamOperator<T>
+  min(selector: (value: T) => number): SingleOutputStreamOperator<number>
+  min(selected: string | ((value: T) => number)): unknown {
+    if (typeof selected !== 'string') return this.aggregate(min(selected))
+    return this.reduce(extremeOf(selected, 'min'))
+  }
+
+  /** As `min`, with the highest value. */
+  max(field: FieldsOfType<T, Comparable>): SingleOutputStreamOperator<T>
+  max(selector: (value: T) => number): SingleOutputStreamOperator<number>
+  max(selected: string | ((value: T) => number)): unknown {
+    if (typeof selected !== 'string') return this.aggregate(max(selected))
+    return this.reduce(extremeOf(selected, 'max'))
+  }
+
+  /** The record of the window that has the lowest value; of several the first, unless `{ ties: 'last' }` is said. */
+  minBy(
+    selected: FieldsOfType<T, Comparable> | ((value: T) => Comparable),
+    options: ByOptions = {},
+  ): SingleOutputStreamOperator<T> {
+    return this.reduce(recordBy<T>(selected, 'min', options))
+  }
+
+  /** As `minBy`, with the highest value. */
+  maxBy(
+    selected: FieldsOfType<T, Comparable> | ((value: T) => Comparable),
+    options: ByOptions = {},
+  ): SingleOutputStreamOperator<T> {
+    return this.reduce(recordBy<T>(selected, 'max', options))
   }
 
   /** Keeps all records of a window, and hands them over together when it ends. */

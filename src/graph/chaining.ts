@@ -41,7 +41,7 @@ interface Place {
   readonly operatorIndex: number
 }
 
-/** Flink's isChainable: forward, one input, same parallelism, and neither side objects. There is one slot sharing group. */
+/** Flink's isChainable: forward, one input, same parallelism, the same slot sharing group, and neither side objects. An operator with two inputs has two edges. */
 function isChained(edge: StreamEdge, edges: readonly StreamEdge[], byId: ReadonlyMap<number, ResolvedNode>): boolean {
   const from = byId.get(edge.from)
   const to = byId.get(edge.to)
@@ -52,6 +52,7 @@ function isChained(edge: StreamEdge, edges: readonly StreamEdge[], byId: Readonl
     to.node.chaining === 'always' &&
     from.parallelism === to.parallelism &&
     from.maxParallelism === to.maxParallelism &&
+    from.slotSharingGroup === to.slotSharingGroup &&
     edges.filter((other) => other.to === edge.to).length === 1
   )
 }
@@ -86,6 +87,7 @@ function vertexOf(chain: Chain): JobVertex {
     name: chainName(head, chain),
     parallelism: head.parallelism,
     maxParallelism: head.maxParallelism,
+    slotSharingGroup: head.slotSharingGroup,
     operators: chain.members.map((member) => chainedOperator(member, chain)),
   }
 }
@@ -98,7 +100,6 @@ function chainedOperator({ node, uid }: ResolvedNode, chain: Chain): ChainedOper
     spec: node.spec,
     keySelector: node.keySelector,
     outputType: node.outputType,
-    deadLetters: node.deadLetters,
     declaredAt: node.declaredAt,
     next: chain.edges
       .filter((edge) => edge.from === node.id)
@@ -147,6 +148,7 @@ function jobEdges(edges: readonly StreamEdge[], places: ReadonlyMap<number, Plac
       fromVertex: from.vertex.id,
       fromOperator: from.operatorIndex,
       toVertex: to.vertex.id,
+      input: edge.input,
       partitioner: edge.partitioner,
       sideOutput: edge.sideOutput,
       type: edge.type,
@@ -159,5 +161,5 @@ function compareEdges(left: StreamEdge, right: StreamEdge): number {
 }
 
 function edgeText(edge: StreamEdge): string {
-  return `${edge.sideOutput ?? ''}\n${edge.partitioner.kind}`
+  return `${edge.input}\n${edge.sideOutput ?? ''}\n${edge.partitioner.kind}`
 }

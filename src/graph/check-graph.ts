@@ -15,6 +15,7 @@ export function checkGraph(graph: StreamGraph): void {
     checkParallelism(node, graph)
     checkOutputs(node, graph)
     checkDelivery(node, graph)
+    checkForward(node, graph)
   }
   resolveUids(graph)
 }
@@ -41,13 +42,24 @@ function checkParallelism(node: StreamNode, graph: StreamGraph): void {
   }
 }
 
+/** `forward()` promises that a record stays with its subtask. */
+function checkForward(node: StreamNode, graph: StreamGraph): void {
+  for (const { from, to, partitioner } of graph.edges) {
+    const sender = graph.nodes[from]
+    if (to !== node.id || sender === undefined) continue
+    if (partitioner.kind !== 'forward' || partitioner.required !== true) continue
+    const [before, here] = [parallelismOf(sender, graph), parallelismOf(node, graph)]
+    if (before === here) continue
+    refuse(node, `it reads '${sender.name}' by forward(), which has parallelism ${before}, and it has ${here}`)
+  }
+}
+
 function checkOutputs(node: StreamNode, graph: StreamGraph): void {
   const outputs = graph.edges.filter((edge) => edge.from === node.id)
   if (outputs.length === 0 && node.spec.kind !== 'sink') {
     refuse(node, 'nothing reads its results: end the stream by .sinkTo(…), or remove the operator')
   }
-  const own = sideOutputsOf(node)
-  const known = own === 'any' ? own : [...own, ...(node.deadLetters === undefined ? [] : [node.deadLetters.tag.id])]
+  const known = sideOutputsOf(node)
   for (const { sideOutput } of outputs) {
     if (sideOutput === undefined || known === 'any' || known.includes(sideOutput)) continue
     const list = known.length === 0 ? 'it has none' : `it has ${known.map((id) => `'${id}'`).join(', ')}`
@@ -60,11 +72,17 @@ function sideOutputsOf({ spec }: StreamNode): readonly string[] | 'any' {
   switch (spec.kind) {
     case 'process':
     case 'keyedProcess':
+    case 'coProcess':
+    case 'keyedCoProcess':
+    case 'intervalJoin':
+    case 'broadcastProcess':
+    case 'keyedBroadcastProcess':
       return 'any'
+    case 'source':
+      return spec.deadLetterTag === undefined ? [] : [spec.deadLetterTag.id]
     case 'window':
       if (spec.compute.process !== undefined) return 'any'
       return spec.lateTag === undefined ? [] : [spec.lateTag.id]
-    case 'source':
     case 'map':
     case 'flatMap':
     case 'filter':
@@ -72,6 +90,8 @@ function sideOutputsOf({ spec }: StreamNode): readonly string[] | 'any' {
     case 'reduce':
     case 'aggregate':
     case 'async':
+    case 'coMap':
+    case 'coFlatMap':
     case 'sink':
       return []
     default: {

@@ -30,7 +30,7 @@ export interface ExecutionOutput {
   readonly edgeId: number
   /**
    * Indices in ExecutionGraph.channels, by receiving subtask. A forward edge has one channel, to the subtask of the same
-   * index; all others have one to every receiving subtask.
+   * index; a rescale edge those to the sender's own group; all others have one to every receiving subtask.
    */
   readonly channels: readonly number[]
 }
@@ -82,9 +82,24 @@ export function regions(plan: JobPlan): readonly ExecutionRegion[] {
   return executionGraph(plan).regions
 }
 
-/** The most subtasks of one vertex: the slots that a job needs, since a slot takes one subtask of each vertex. */
+/** The slots that a job needs: of each slot sharing group as many as its most parallel vertex has subtasks. */
 export function requiredSlots(plan: JobPlan): number {
-  return plan.vertices.reduce((most, vertex) => Math.max(most, vertex.parallelism), 0)
+  return slotSharingGroups(plan).reduce((sum, { slots }) => sum + slots, 0)
+}
+
+export interface SlotSharingGroup {
+  readonly name: string
+  /** A slot takes one subtask of each of its vertices at most. */
+  readonly slots: number
+}
+
+/** In the order of their first vertices. */
+export function slotSharingGroups(plan: JobPlan): readonly SlotSharingGroup[] {
+  const slots = new Map<string, number>()
+  for (const { slotSharingGroup, parallelism } of plan.vertices) {
+    slots.set(slotSharingGroup, Math.max(slots.get(slotSharingGroup) ?? 0, parallelism))
+  }
+  return [...slots].map(([name, count]) => ({ name, slots: count }))
 }
 
 type ChannelEnds = Omit<ExecutionChannel, 'index'>
@@ -118,7 +133,24 @@ function channelPairs(edge: PlanEdge, plan: JobPlan, firstSubtask: ReadonlyMap<V
     to: toFirst + receiver,
   })
   if (edge.partitioner === 'forward') return senders.map((subtask) => ends(subtask, subtask))
+  if (edge.partitioner === 'rescale') {
+    return senders.flatMap((sender) =>
+      receivers
+        .filter((receiver) => isOfGroup(sender, senders.length, receiver, receivers.length))
+        .map((receiver) => ends(sender, receiver)),
+    )
+  }
   return senders.flatMap((sender) => receivers.map((receiver) => ends(sender, receiver)))
+}
+
+/** Flink's pointwise distribution: the smaller side's subtasks share out the larger side's in runs, as evenly as it goes. */
+function isOfGroup(sender: number, senders: number, receiver: number, receivers: number): boolean {
+  if (senders >= receivers) {
+    const first = Math.floor((receiver * senders) / receivers)
+    return sender >= first && sender < Math.floor(((receiver + 1) * senders) / receivers)
+  }
+  const first = Math.ceil((sender * receivers) / senders)
+  return receiver >= first && receiver < Math.ceil(((sender + 1) * receivers) / senders)
 }
 
 function vertexOf(plan: JobPlan, id: VertexId): PlanVertex {

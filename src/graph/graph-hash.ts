@@ -26,6 +26,8 @@ export function graphHash(graph: StreamGraph, nodes: readonly ResolvedNode[]): s
       uids.get(edge.to),
       edge.partitioner.kind,
       typeText(edge.type),
+      // Left out for the first one, so that graphs without second inputs keep the hash that they had.
+      ...(edge.input === 0 ? [] : [edge.input]),
     ]),
   )
   return sha256([...operators, ...edges].sort(compareText).join('\n'))
@@ -60,7 +62,16 @@ function specIdentity(spec: OperatorSpec): readonly string[] {
     case 'process':
     case 'keyedProcess':
     case 'async':
+    case 'coMap':
+    case 'coFlatMap':
+    case 'coProcess':
+    case 'keyedCoProcess':
       return [spec.kind]
+    case 'broadcastProcess':
+    case 'keyedBroadcastProcess':
+      return [spec.kind, ...spec.states.flatMap(({ name, type }) => [name, typeText(type)])]
+    case 'intervalJoin':
+      return [spec.kind, typeText(spec.leftType), typeText(spec.rightType)]
     default: {
       const never: never = spec
       throw new TypeError(`unknown operator ${String(never)}`)

@@ -4,7 +4,7 @@ import type { VertexId } from '../common/ids.ts'
 import type { DataType } from '../formats/data-type.ts'
 import type { JobConfiguration } from './job-configuration.ts'
 import type { OperatorKind, OperatorSpec } from './operator-spec.ts'
-import type { Partitioner, StreamNode } from './stream-graph.ts'
+import type { InputIndex, Partitioner, StreamNode } from './stream-graph.ts'
 
 /** The graph after chaining: what slots execute. Made from the StreamGraph by a pure function, so every evaluation of a bundle gives the same (R40). */
 export interface JobGraph {
@@ -23,6 +23,8 @@ export interface JobVertex {
   readonly name: string
   readonly parallelism: number
   readonly maxParallelism: number
+  /** A slot takes subtasks of one group only. */
+  readonly slotSharingGroup: string
   /** The chain in topological order; the first is its head (a source, or the operator that reads the inputs). */
   readonly operators: readonly ChainedOperator[]
 }
@@ -33,7 +35,6 @@ export interface ChainedOperator {
   readonly spec: OperatorSpec
   readonly keySelector: StreamNode['keySelector']
   readonly outputType: DataType<unknown>
-  readonly deadLetters?: StreamNode['deadLetters']
   readonly declaredAt: string
   /** Where its output goes inside the chain. */
   readonly next: readonly { readonly operatorIndex: number; readonly sideOutput: string | undefined }[]
@@ -46,6 +47,7 @@ export interface JobEdge {
   /** Operator of the chain whose output it carries. */
   readonly fromOperator: number
   readonly toVertex: VertexId
+  readonly input: InputIndex
   readonly partitioner: Partitioner
   readonly sideOutput: string | undefined
   readonly type: DataType<unknown>
@@ -65,6 +67,7 @@ export interface PlanVertex {
   readonly name: string
   readonly parallelism: number
   readonly maxParallelism: number
+  readonly slotSharingGroup: string
   readonly operators: readonly PlanOperator[]
   /** Set for a vertex whose head is a source. */
   readonly source:
@@ -87,6 +90,7 @@ export interface PlanEdge {
   readonly id: number
   readonly fromVertex: VertexId
   readonly toVertex: VertexId
+  readonly input: InputIndex
   readonly partitioner: Partitioner['kind']
   readonly sideOutput: string | undefined
 }

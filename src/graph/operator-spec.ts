@@ -1,3 +1,11 @@
+import type { BroadcastProcessFunction, KeyedBroadcastProcessFunction } from '../api/broadcast-functions.ts'
+import type {
+  CoFlatMapFunction,
+  CoMapFunction,
+  CoProcessFunction,
+  KeyedCoProcessFunction,
+  ProcessJoinFunction,
+} from '../api/co-functions.ts'
 import type { Evictor } from '../api/evictors.ts'
 import type {
   AggregateFunction,
@@ -5,6 +13,7 @@ import type {
   FlatMapFunction,
   Key,
   KeyedProcessFunction,
+  KeySelector,
   MapFunction,
   OutputTag,
   ProcessFunction,
@@ -12,7 +21,8 @@ import type {
   ReduceFunction,
 } from '../api/functions.ts'
 import type { Sink } from '../api/sink.ts'
-import type { Source } from '../api/source.ts'
+import type { DeadLetter, Source } from '../api/source.ts'
+import type { MapStateDescriptor } from '../api/state.ts'
 import type { Trigger } from '../api/triggers.ts'
 import type { WatermarkSpecification } from '../api/watermarks.ts'
 import type { RecordAggregate } from '../columns/aggregate.ts'
@@ -44,7 +54,29 @@ export type OperatorSpec =
     }
   | WindowSpec
   | AsyncSpec
+  | { readonly kind: 'coMap'; readonly functions: CoMapFunction<Value, Value, Value> }
+  | { readonly kind: 'coFlatMap'; readonly functions: CoFlatMapFunction<Value, Value, Value> }
+  | { readonly kind: 'coProcess'; readonly process: CoProcessFunction<Value, Value, Value> }
+  | {
+      readonly kind: 'keyedCoProcess'
+      readonly process: KeyedCoProcessFunction<Key, Value, Value, Value>
+      readonly secondKeySelector: KeySelector<Value, Key>
+    }
+  | IntervalJoinSpec
+  | {
+      readonly kind: 'broadcastProcess'
+      readonly process: BroadcastProcessFunction<Value, Value, Value>
+      readonly states: readonly BroadcastStateDescriptor[]
+    }
+  | {
+      readonly kind: 'keyedBroadcastProcess'
+      readonly process: KeyedBroadcastProcessFunction<Key, Value, Value, Value>
+      readonly states: readonly BroadcastStateDescriptor[]
+    }
   | { readonly kind: 'sink'; readonly sink: Sink<Value> }
+
+/** A broadcast state, whose map keys have lost their type. */
+export type BroadcastStateDescriptor = MapStateDescriptor<string | number | bigint | boolean, Value>
 
 export type OperatorKind = OperatorSpec['kind']
 
@@ -55,6 +87,22 @@ export interface SourceSpec {
   readonly kind: 'source'
   readonly source: Source<Value>
   readonly watermarks: WatermarkSpecification<Value>
+  /** Records that can not be decoded go here; undefined: they fail the job. */
+  readonly deadLetterTag: OutputTag<DeadLetter> | undefined
+}
+
+/** Pairs of records of one key, of which the right one's time is from `lowerBoundMs` to `upperBoundMs` after the left one's, both included. */
+export interface IntervalJoinSpec {
+  readonly kind: 'intervalJoin'
+  readonly lowerBoundMs: number
+  readonly upperBoundMs: number
+  readonly process: ProcessJoinFunction<Value, Value, Value>
+  readonly secondKeySelector: KeySelector<Value, Key>
+  readonly leftType: DataType<Value>
+  readonly rightType: DataType<Value>
+  /** Records behind the watermark; undefined: counted and dropped. */
+  readonly leftLateTag: OutputTag<Value> | undefined
+  readonly rightLateTag: OutputTag<Value> | undefined
 }
 
 /**
@@ -141,6 +189,11 @@ export function isStateful(spec: OperatorSpec): boolean {
     case 'window':
     case 'process':
     case 'async':
+    case 'coProcess':
+    case 'keyedCoProcess':
+    case 'intervalJoin':
+    case 'broadcastProcess':
+    case 'keyedBroadcastProcess':
       return true
     case 'sink':
       return spec.sink.deliveryGuarantee !== 'none'
@@ -148,6 +201,8 @@ export function isStateful(spec: OperatorSpec): boolean {
     case 'flatMap':
     case 'filter':
     case 'timestampsAndWatermarks':
+    case 'coMap':
+    case 'coFlatMap':
       return false
     default: {
       const never: never = spec
@@ -156,7 +211,22 @@ export function isStateful(spec: OperatorSpec): boolean {
   }
 }
 
+/** The key selector of the second of two keyed inputs. */
+export function secondKeySelectorOf(spec: OperatorSpec): KeySelector<Value, Key> | undefined {
+  return 'secondKeySelector' in spec ? spec.secondKeySelector : undefined
+}
+
 /** Whether operators of a kind work on a keyed stream. */
 export function isKeyed(spec: OperatorSpec): boolean {
-  return spec.kind === 'keyedProcess' || spec.kind === 'reduce' || spec.kind === 'aggregate' || spec.kind === 'window'
+  return keyedKinds.has(spec.kind)
 }
+
+const keyedKinds: ReadonlySet<OperatorKind> = new Set<OperatorKind>([
+  'keyedProcess',
+  'reduce',
+  'aggregate',
+  'window',
+  'keyedCoProcess',
+  'intervalJoin',
+  'keyedBroadcastProcess',
+])

@@ -1,5 +1,6 @@
 import type { CheckpointingConfiguration, JobConfiguration, RestartStrategy } from './job-configuration.ts'
 import type { JobPlan, PlanEdge, PlanOperator, PlanVertex } from './job-graph.ts'
+import { defaultSlotSharingGroup } from './resolved-graph.ts'
 
 /**
  * A plan for people: vertices with their chains, parallelism, uids, types, and how they are connected.
@@ -58,7 +59,9 @@ function restartText(configuration: JobConfiguration): string {
 function vertexLine(vertex: PlanVertex): string {
   const source =
     vertex.source === undefined ? '' : `, ${vertex.source.boundedness} ${vertex.source.description.connector}`
-  return `parallelism ${vertex.parallelism} of at most ${vertex.maxParallelism}${source}`
+  const group =
+    vertex.slotSharingGroup === defaultSlotSharingGroup ? '' : `, slot sharing group '${vertex.slotSharingGroup}'`
+  return `parallelism ${vertex.parallelism} of at most ${vertex.maxParallelism}${group}${source}`
 }
 
 interface ColumnWidths {
@@ -88,5 +91,6 @@ function sinkText(sink: { readonly connector: string; readonly deliveryGuarantee
 function edgeText(edge: PlanEdge, plan: JobPlan): string {
   const target = plan.vertices.findIndex((vertex) => vertex.id === edge.toVertex)
   const side = edge.sideOutput === undefined ? '' : `side output '${edge.sideOutput}' `
-  return `${side}${edge.partitioner} to ${target + 1}. ${plan.vertices[target]?.name}`
+  const second = edge.input === 1 ? ', second input' : ''
+  return `${side}${edge.partitioner} to ${target + 1}. ${plan.vertices[target]?.name}${second}`
 }

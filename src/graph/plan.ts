@@ -16,6 +16,7 @@ export function planOf(graph: JobGraph): JobPlan {
       id: edge.id,
       fromVertex: edge.fromVertex,
       toVertex: edge.toVertex,
+      input: edge.input,
       partitioner: edge.partitioner.kind,
       sideOutput: edge.sideOutput,
     })),
@@ -29,6 +30,7 @@ function planVertex(vertex: JobVertex): PlanVertex {
     name: vertex.name,
     parallelism: vertex.parallelism,
     maxParallelism: vertex.maxParallelism,
+    slotSharingGroup: vertex.slotSharingGroup,
     operators: vertex.operators.map(planOperator),
     source:
       head?.kind === 'source'
@@ -98,7 +100,8 @@ function edgeSentences(plan: JobPlan): readonly string[] {
   const names = new Map(plan.vertices.map((vertex) => [vertex.id, vertex.name]))
   return plan.edges.map((edge) => {
     const side = edge.sideOutput === undefined ? '' : ` (side output '${edge.sideOutput}')`
-    return `'${names.get(edge.fromVertex)}'${side} feeds '${names.get(edge.toVertex)}' by ${edge.partitioner}`
+    const second = edge.input === 1 ? 'the second input of ' : ''
+    return `'${names.get(edge.fromVertex)}'${side} feeds ${second}'${names.get(edge.toVertex)}' by ${edge.partitioner}`
   })
 }
 

@@ -17,16 +17,22 @@ export interface ResolvedNode {
   readonly uid: string
   readonly parallelism: number
   readonly maxParallelism: number
+  readonly slotSharingGroup: string
 }
+
+/** The group of operators that nobody has given one. */
+export const defaultSlotSharingGroup = 'default'
 
 /** @throws MillraceError MR_JOB_DEFINITION for uids, see resolveUids */
 export function resolveGraph(graph: StreamGraph): ResolvedGraph {
   const uids = resolveUids(graph)
+  const groups = slotSharingGroups(graph)
   const nodes = graph.nodes.map((node) => ({
     node,
     uid: uids[node.id] as string,
     parallelism: parallelismOf(node, graph),
     maxParallelism: node.maxParallelism ?? graph.configuration.maxParallelism,
+    slotSharingGroup: groups[node.id] as string,
   }))
   const edges = graph.edges.map((edge) => ({ ...edge, partitioner: effectivePartitioner(edge, nodes) }))
   return { nodes: topologicalOrder(nodes, edges), edges }
@@ -41,6 +47,18 @@ export function parallelismOf(node: StreamNode, graph: StreamGraph): number {
 /** How many subtasks can read a source; undefined: any number, or no source. */
 export function sourceLimit(spec: OperatorSpec): number | undefined {
   return spec.kind === 'source' ? spec.source.maxParallelism : undefined
+}
+
+/** By node id. As in Flink: the node's own, else that of its inputs where they agree. */
+function slotSharingGroups({ nodes, edges }: StreamGraph): readonly string[] {
+  const groups: string[] = []
+  // Nodes read only from nodes that were declared before them.
+  for (const node of nodes) {
+    const inherited = new Set(edges.filter((edge) => edge.to === node.id).map((edge) => groups[edge.from]))
+    const [only] = inherited
+    groups.push(node.slotSharingGroup ?? (inherited.size === 1 && only !== undefined ? only : defaultSlotSharingGroup))
+  }
+  return groups
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Chunk } from './chunk-reader.ts'
 import type { ChunkSubject } from './chunk-writer.ts'
 import type { CurrentKey } from './current-key.ts'
 import { Entry } from './entry.ts'
-import { homeSlot } from './key-index.ts'
+import { homeSlot, type Keyed } from './key-index.ts'
 import type { ManagedMemory } from './managed-memory.ts'
 import type { NumericLayout } from './numeric-layout.ts'
 import type { StateTable } from './state-table.ts'
@@ -146,6 +146,15 @@ export class ByteTable implements StateTable {
   keyAt(entry: number): ReturnType<typeof decodeKey> {
     const start = this.keyOffsets[entry] as number
     return decodeKey(this.keys, start, start + (this.keyLengths[entry] as number))
+  }
+
+  keysInUse(): readonly Keyed[] {
+    const keys: Keyed[] = []
+    for (let slot = 0; slot <= this.#mask; slot++) {
+      const entry = (this.#slots[slot * 2 + 1] as number) - 1
+      if (entry >= 0) keys.push({ key: this.keyAt(entry), hash: this.hashes[entry] as number })
+    }
+    return keys
   }
 
   groupIndexOf(entry: number): number {

@@ -23,6 +23,7 @@ import type { CheckpointBarrier } from './checkpoint-record.ts'
 import type { StateKind } from './chunk-layout.ts'
 import type { Chunk } from './chunk-reader.ts'
 import { CurrentKey } from './current-key.ts'
+import type { Keyed } from './key-index.ts'
 import { KeyedSnapshot } from './keyed-snapshot.ts'
 import type { ManagedMemory } from './managed-memory.ts'
 import { MapEntryTable } from './map-entry-table.ts'
@@ -193,6 +194,11 @@ export class KeyedStateBackend {
   /** Whether there is state of that name, asked for or only restored. */
   has(name: string): boolean {
     return this.#registered.has(name) || this.#restored.has(name)
+  }
+
+  /** Keys of this subtask that have something in the state of that name. */
+  keysOf(name: string): readonly Keyed[] {
+    return this.#registered.get(name)?.table.keysInUse?.() ?? []
   }
 
   /** Whether what state hands out is frozen. */

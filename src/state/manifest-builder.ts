@@ -1,4 +1,5 @@
 import type { BlobReference } from './blob-store.ts'
+import type { Redistribution } from './operator-state-backend.ts'
 import type { ChunkReference, OperatorManifest, PieceReference, SubtaskManifest } from './subtask-manifest.ts'
 
 /** Where a chunk lies, with the blob by name. */
@@ -16,7 +17,7 @@ export interface PiecePlace extends ChunkPlace {
 }
 
 export interface OperatorListPlace extends ChunkPlace {
-  readonly redistribution: 'even-split' | 'union'
+  readonly redistribution: Redistribution
 }
 
 /** The chunks of one operator while its part of a checkpoint is put together. */

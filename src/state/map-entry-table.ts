@@ -116,6 +116,16 @@ export class MapEntryTable implements EntrySource, StateTable {
     }
   }
 
+  keysInUse(): readonly Keyed[] {
+    const keys: Keyed[] = []
+    for (const group of this.#groups) {
+      group.keys.forEach((ofKey) => {
+        keys.push(ofKey)
+      })
+    }
+    return keys
+  }
+
   sizeOf(groupIndex: number): number {
     return this.#groups[groupIndex]?.entries ?? 0
   }

@@ -1,12 +1,15 @@
-import type { OperatorListState, OperatorListStateDescriptor } from '../api/state.ts'
+import type { BroadcastStateKey } from '../api/broadcast-functions.ts'
+import type { MapStateDescriptor, OperatorListState, OperatorListStateDescriptor } from '../api/state.ts'
 import { MillraceError } from '../common/errors.ts'
 import type { Serializer } from '../formats/serializer.ts'
 import { noKeyGroup } from './chunk-layout.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { RawSerializer } from './raw-serializer.ts'
 import { StateSerializer } from './state-serializer.ts'
+import { broadcastEntryType, StoredBroadcastState } from './stored-broadcast-state.ts'
 
-export type Redistribution = 'even-split' | 'union'
+/** `broadcast`: the same in every subtask, so that each takes one old subtask's. */
+export type Redistribution = 'even-split' | 'union' | 'broadcast'
 
 /** All operator state of one operator, serialised at the barrier. */
 export interface OperatorStateSnapshot {
@@ -31,7 +34,12 @@ export interface RestoredList {
 interface List {
   readonly redistribution: Redistribution
   readonly serializer: Serializer<unknown>
-  readonly state: StoredOperatorList
+  readonly state: StoredItems
+}
+
+/** What stands behind a list in checkpoints. Two implementations: lists of functions, and broadcast state. */
+interface StoredItems {
+  items(): readonly unknown[]
 }
 
 const noBytes = new Uint8Array(0)
@@ -56,17 +64,41 @@ export class OperatorStateBackend {
     const known = this.#lists.get(name)
     if (known !== undefined) {
       this.#check(name, { redistribution, ...schemaOf(serializer) }, { ...known, ...schemaOf(known.serializer) })
-      return known.state as OperatorListState<unknown> as OperatorListState<T>
+      return known.state as StoredOperatorList as OperatorListState<unknown> as OperatorListState<T>
     }
     const state = new StoredOperatorList(this.#takeRestored(name, redistribution, serializer))
     this.#lists.set(name, { redistribution, serializer, state })
     return state as OperatorListState<unknown> as OperatorListState<T>
   }
 
+  /**
+   * Broadcast state, which every subtask has alike; the same object for the same name.
+   * @throws MillraceError MR_STATE_INCOMPATIBLE where the restored state of that name has another type
+   */
+  broadcastState(descriptor: MapStateDescriptor<BroadcastStateKey, unknown>): StoredBroadcastState {
+    const { name } = descriptor
+    const serializer = new StateSerializer<unknown>(broadcastEntryType(descriptor), {
+      stateName: name,
+      operatorName: this.operatorName,
+    })
+    const known = this.#lists.get(name)
+    if (known !== undefined) {
+      this.#check(
+        name,
+        { redistribution: 'broadcast', ...schemaOf(serializer) },
+        { ...known, ...schemaOf(known.serializer) },
+      )
+      return known.state as StoredBroadcastState
+    }
+    const state = new StoredBroadcastState(this.#takeRestored(name, 'broadcast', serializer))
+    this.#lists.set(name, { redistribution: 'broadcast', serializer, state })
+    return state
+  }
+
   snapshot(): OperatorStateSnapshot {
     const states: OperatorStateList[] = []
     for (const [name, { redistribution, serializer, state }] of this.#lists) {
-      const bytes = chunkOf(name, serializer, state.get())
+      const bytes = chunkOf(name, serializer, state.items())
       if (bytes !== undefined) states.push({ name, redistribution, bytes })
     }
     for (const [name, { redistribution, schemaText, fingerprint, items }] of this.#restored) {
@@ -124,7 +156,7 @@ function chunkOf(name: string, serializer: Serializer<unknown>, items: readonly 
   return writer.finish()
 }
 
-class StoredOperatorList implements OperatorListState<unknown> {
+class StoredOperatorList implements OperatorListState<unknown>, StoredItems {
   #items: unknown[]
 
   constructor(items: unknown[]) {
@@ -133,6 +165,10 @@ class StoredOperatorList implements OperatorListState<unknown> {
 
   get(): readonly unknown[] {
     return this.#items.slice()
+  }
+
+  items(): readonly unknown[] {
+    return this.#items
   }
 
   add(value: unknown): void {

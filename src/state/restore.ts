@@ -5,7 +5,7 @@ import { Chunk } from './chunk-reader.ts'
 import { readChunkBytes, readChunks } from './chunk-source.ts'
 import type { KeyedStateBackend } from './keyed-state-backend.ts'
 import type { ChunkPlace } from './manifest-builder.ts'
-import type { OperatorStateBackend, RestoredList } from './operator-state-backend.ts'
+import type { OperatorStateBackend, Redistribution, RestoredList } from './operator-state-backend.ts'
 import {
   type ChunkReference,
   type OperatorManifest,
@@ -120,17 +120,21 @@ function keyedChunk(bytes: Buffer, place: ChunkPlace, expected: { name: string; 
   )
 }
 
-/** Even-split lists of `dealt` (all old subtasks after a rescale, else the own one), union lists of all. */
+/**
+ * Even-split lists of `dealt` (all old subtasks after a rescale, else the own one), union lists of all, broadcast lists of
+ * one: the own one, or where there are more subtasks than there were, another.
+ */
 async function restoredLists(
   options: RestoreOperatorOptions,
   dealt: readonly OldPart[],
   parts: readonly OldPart[],
 ): Promise<ReadonlyMap<string, RestoredList>> {
   const lists = new Map<string, RestoredList & { readonly items: Uint8Array[] }>()
+  const isWanted = shareFilter(options, dealt, parts)
   for (const part of parts) {
     for (const reference of part.operator.operatorStates) {
       const { name, redistribution } = reference
-      if (redistribution === 'even-split' && !dealt.includes(part)) continue
+      if (!isWanted(redistribution, part)) continue
       const place = placeOf(part.manifest, reference)
       const chunk = new Chunk(await readChunkBytes(options.blobStore, place), sourceOf(place))
       const { schemaText, fingerprint } = chunk
@@ -148,6 +152,18 @@ async function restoredLists(
     }
   }
   return lists
+}
+
+function shareFilter(
+  { subtaskIndex }: RestoreOperatorOptions,
+  dealt: readonly OldPart[],
+  parts: readonly OldPart[],
+): (redistribution: Redistribution, part: OldPart) => boolean {
+  const copied = parts.find((part) => part.subtaskIndex === subtaskIndex) ?? parts[subtaskIndex % parts.length]
+  return (redistribution, part) => {
+    if (redistribution === 'even-split') return dealt.includes(part)
+    return redistribution === 'union' || part === copied
+  }
 }
 
 function shareOf<Item>(items: readonly Item[], { subtaskIndex, parallelism }: RestoreOperatorOptions): Item[] {

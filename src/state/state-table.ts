@@ -1,4 +1,5 @@
 import type { Chunk } from './chunk-reader.ts'
+import type { Keyed } from './key-index.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
 import type { ValueReader } from './value-reader.ts'
 
@@ -10,6 +11,8 @@ export interface StateTable {
   load(chunk: Chunk, groupIndex: number, reader: ValueReader): void
   /** Looks at some entries and removes those that have expired. Only of state with a time to live. */
   cleanUp(entries: number): void
+  /** Keys that have something in it, as they are now; only of states that functions may ask for. */
+  keysInUse?(): readonly Keyed[]
   /** The attempt ends: managed memory is the slot's again. */
   release(): void
 }

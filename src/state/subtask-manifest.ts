@@ -34,7 +34,9 @@ const operatorManifest = z.object({
   /** JSON knows no infinities. */
   watermark: z.union([z.number(), z.literal('-Infinity'), z.literal('Infinity')]),
   keyedStates: z.array(z.object({ name: z.string(), pieces: z.array(pieceReference) })),
-  operatorStates: z.array(chunkReference.extend({ name: z.string(), redistribution: z.enum(['even-split', 'union']) })),
+  operatorStates: z.array(
+    chunkReference.extend({ name: z.string(), redistribution: z.enum(['even-split', 'union', 'broadcast']) }),
+  ),
   committables: z.array(z.object({ checkpointId: count, committables: z.array(z.json()) })),
 })
 

@@ -5,7 +5,7 @@ import { type CurrentKey, ownedKey } from './current-key.ts'
 import { Entry } from './entry.ts'
 import { EntryChanges, type EntryChangesOptions, type EntrySource } from './entry-changes.ts'
 import { EntryCleanup } from './entry-cleanup.ts'
-import { KeyIndex } from './key-index.ts'
+import { type Keyed, KeyIndex } from './key-index.ts'
 import type { StateTable } from './state-table.ts'
 import { restoredStamp } from './state-version.ts'
 import type { PieceSink, TableSnapshot } from './table-snapshot.ts'
@@ -66,6 +66,16 @@ export class ValueTable implements EntrySource, StateTable {
       for (let number = 0; number < group.numbers; number++) yield group.at(number)
       yield undefined
     }
+  }
+
+  keysInUse(): readonly Keyed[] {
+    const keys: Keyed[] = []
+    for (const group of this.#groups) {
+      group.forEach((entry) => {
+        keys.push(entry)
+      })
+    }
+    return keys
   }
 
   sizeOf(groupIndex: number): number {

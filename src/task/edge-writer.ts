@@ -2,6 +2,8 @@ import type { Key } from '../api/functions.ts'
 import { isMillraceError, MillraceError } from '../common/errors.ts'
 import { hashKey } from '../common/key.ts'
 import { keyGroupOf, subtaskOfKeyGroup } from '../common/key-groups.ts'
+import type { Random } from '../common/ports.ts'
+import { SeededRandom } from '../common/seeded-random.ts'
 import type { Partitioner } from '../graph/stream-graph.ts'
 import type { WindowCombination } from '../graph/window-combining.ts'
 import type { ControlItem } from './channel-item.ts'
@@ -56,7 +58,7 @@ export class EdgeWriter {
 
 export interface EdgeOptions {
   readonly partitioner: Partitioner
-  /** For a forward edge the one channel, else one for each receiving subtask. */
+  /** For a forward edge the one channel, for a rescale edge those of the sender's group, else one for each receiving subtask. */
   readonly channels: readonly OutputChannel[]
   readonly subtaskIndex: number
   /** Max parallelism of the receiving vertex. */
@@ -65,8 +67,6 @@ export interface EdgeOptions {
   readonly receiverName: string
   /** Where records are combined before they are sent (R34). */
   readonly combination?: WindowCombination | undefined
-  /** It has a dead-letter output: records whose key selector throws are its matter. */
-  readonly receiverTakesFailures?: boolean
 }
 
 export function createEdgeWriter(options: EdgeOptions): EdgeWriter {
@@ -84,11 +84,18 @@ function receiverOf(options: EdgeOptions): Receiver {
     case 'forward':
       return new ForwardReceiver(channels)
     case 'hash':
-      return hashReceiverOf(new KeyedChannels(partitioner.keySelector, options), options)
+      return new HashReceiver(new KeyedChannels(partitioner.keySelector, options))
     case 'rebalance':
+    case 'rescale':
       return new RebalanceReceiver(channels, options.subtaskIndex)
     case 'broadcast':
       return new BroadcastReceiver(channels)
+    case 'shuffle':
+      return new ShuffleReceiver(channels, new SeededRandom(options.subtaskIndex + 1))
+    case 'global':
+      return new ForwardReceiver(channels.slice(0, 1))
+    case 'custom':
+      return new CustomReceiver(partitioner, options)
     default: {
       const never: never = partitioner
       throw new TypeError(`unknown partitioner ${JSON.stringify(never)}`)
@@ -205,32 +212,6 @@ class HashReceiver implements Receiver {
   }
 }
 
-function hashReceiverOf(keyed: KeyedChannels, { receiverTakesFailures }: EdgeOptions): Receiver {
-  return receiverTakesFailures === true ? new ForgivingHashReceiver(keyed) : new HashReceiver(keyed)
-}
-
-/** A record without a key goes to whatever subtask: it asks the key selector again, and makes a dead letter of it. */
-class ForgivingHashReceiver implements Receiver {
-  readonly #keyed: KeyedChannels
-
-  constructor(keyed: KeyedChannels) {
-    this.#keyed = keyed
-  }
-
-  processElement(value: unknown, timestamp: number): void {
-    const hash = this.#hashOrZero(value)
-    this.#keyed.channelOf(hash).addHashed(value, timestamp, hash)
-  }
-
-  #hashOrZero(value: unknown): number {
-    try {
-      return this.#keyed.hashOf(this.#keyed.keyOf(value))
-    } catch {
-      return 0
-    }
-  }
-}
-
 class RebalanceReceiver implements Receiver {
   readonly #channels: readonly OutputChannel[]
   #next: number
@@ -257,5 +238,51 @@ class BroadcastReceiver implements Receiver {
 
   processElement(value: unknown, timestamp: number): void {
     for (const channel of this.#channels) channel.add(value, timestamp)
+  }
+}
+
+/** Each record to a receiver of its own at random. A replay may choose others: what follows must not depend on the choice. */
+class ShuffleReceiver implements Receiver {
+  readonly #channels: readonly OutputChannel[]
+  readonly #random: Random
+
+  constructor(channels: readonly OutputChannel[], random: Random) {
+    this.#channels = channels
+    this.#random = random
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    const channel = this.#channels[Math.floor(this.#random.next() * this.#channels.length)] as OutputChannel
+    channel.add(value, timestamp)
+  }
+}
+
+class CustomReceiver implements Receiver {
+  readonly #partitioner: Extract<Partitioner, { readonly kind: 'custom' }>
+  readonly #channels: readonly OutputChannel[]
+  readonly #receiverName: string
+
+  constructor(partitioner: Extract<Partitioner, { readonly kind: 'custom' }>, options: EdgeOptions) {
+    this.#partitioner = partitioner
+    this.#channels = options.channels
+    this.#receiverName = options.receiverName
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    this.#channelOf(value).add(value, timestamp)
+  }
+
+  #channelOf(value: unknown): OutputChannel {
+    const { length } = this.#channels
+    let partition: number
+    try {
+      partition = this.#partitioner.partition(this.#partitioner.keySelector(value), length)
+    } catch (error) {
+      throw userFunctionError(error, this.#receiverName, 'the partitioner')
+    }
+    const channel = this.#channels[partition]
+    if (channel !== undefined) return channel
+    const wrong = new RangeError(`gave partition ${String(partition)} of ${length}: partitions are numbered from 0`)
+    throw userFunctionError(wrong, this.#receiverName, 'the partitioner')
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../common/ports.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import type { InputChannel } from './input-channel.ts'
 import { InputGate } from './input-gate.ts'
-import type { Operator } from './operator.ts'
+import type { InputReceiver } from './operator.ts'
 import { userFunctionError } from './operators/user-function-error.ts'
 import type { RecordBatch } from './record-batch.ts'
 import { recordText } from './record-text.ts'
@@ -14,10 +14,15 @@ export interface GateInputOptions {
   readonly channels: readonly InputChannel[]
   readonly mode: 'exactly-once' | 'at-least-once'
   readonly clock: Clock
-  /** The first operator of the chain. */
-  readonly head: Operator
+  /** What each channel feeds: the first operator of the chain, or its second input. */
+  readonly receivers: readonly GateReceiver[]
   readonly headName: string
-  /** Of the keyed stream that the head reads, for messages. */
+}
+
+/** Where the records of a channel go. */
+export interface GateReceiver {
+  readonly input: InputReceiver
+  /** Of the keyed stream that the input reads, for messages. */
   readonly keySelector: ((value: unknown) => unknown) | undefined
 }
 
@@ -26,19 +31,15 @@ const progress: InputEvent = { type: 'progress' }
 /** Feeds the chain from the input channels. */
 export class GateInput implements TaskInput {
   readonly #gate: InputGate
-  readonly #head: Operator
+  readonly #receivers: readonly GateReceiver[]
   readonly #headName: string
-  readonly #keySelector: ((value: unknown) => unknown) | undefined
-  readonly #takesHashes: boolean
   readonly nextDeadline = Number.POSITIVE_INFINITY
   recordsIn = 0
 
   constructor(options: GateInputOptions) {
     this.#gate = new InputGate(options.channels, options.mode, options.clock)
-    this.#head = options.head
+    this.#receivers = options.receivers
     this.#headName = options.headName
-    this.#keySelector = options.keySelector
-    this.#takesHashes = options.head.processHashedElement !== undefined
   }
 
   get watermark(): number {
@@ -48,10 +49,12 @@ export class GateInput implements TaskInput {
   poll(takesRecords = true): InputEvent {
     const event = this.#gate.poll(takesRecords)
     if (event.type !== 'records') return event
-    const { batch } = event
+    const { batch, channel } = event
+    const receiver = this.#receivers[channel] as GateReceiver
     this.recordsIn += batch.count
-    if (batch.keyHashes !== undefined && this.#takesHashes) this.#processHashed(batch, batch.keyHashes)
-    else this.#process(batch)
+    if (batch.keyHashes !== undefined && receiver.input.processHashedElement !== undefined) {
+      this.#processHashed(batch, batch.keyHashes, receiver)
+    } else this.#process(batch, receiver)
     this.#gate.giveBack()
     return progress
   }
@@ -71,44 +74,44 @@ export class GateInput implements TaskInput {
     this.#gate.close()
   }
 
-  #process(batch: RecordBatch): void {
+  #process(batch: RecordBatch, receiver: GateReceiver): void {
     const { values, timestamps, count } = batch
-    const head = this.#head
+    const { input } = receiver
     let at = 0
     try {
-      for (; at < count; at++) head.processElement(values[at], timestamps[at] as number)
+      for (; at < count; at++) input.processElement(values[at], timestamps[at] as number)
     } catch (error) {
-      throw this.#withRecord(error, values[at])
+      throw this.#withRecord(error, values[at], receiver)
     }
   }
 
-  #processHashed(batch: RecordBatch, keyHashes: Int32Array): void {
+  #processHashed(batch: RecordBatch, keyHashes: Int32Array, receiver: GateReceiver): void {
     const { values, timestamps, count } = batch
-    const head = this.#head
+    const { input } = receiver
     let at = 0
     try {
       for (; at < count; at++)
-        head.processHashedElement?.(values[at], timestamps[at] as number, keyHashes[at] as number)
+        input.processHashedElement?.(values[at], timestamps[at] as number, keyHashes[at] as number)
     } catch (error) {
-      throw this.#withRecord(error, values[at])
+      throw this.#withRecord(error, values[at], receiver)
     }
   }
 
   /** Behind an exchange nobody knows the record's place: it is named by its key and its JSON. */
-  #withRecord(error: unknown, value: unknown): MillraceError {
+  #withRecord(error: unknown, value: unknown, { keySelector }: GateReceiver): MillraceError {
     const wrapped = userFunctionError(error, this.#headName, 'the operator')
-    const key = this.#keyText(value)
+    const key = keyText(value, keySelector)
     return new MillraceError(wrapped.code, `${wrapped.message}; the record${key} is ${recordText(value)}`, {
       cause: wrapped.cause ?? error,
       ...(wrapped.operator === undefined ? {} : { operator: wrapped.operator }),
     })
   }
+}
 
-  #keyText(value: unknown): string {
-    if (this.#keySelector === undefined) return ''
-    const key = value instanceof WindowPartial ? value.key : keyOf(this.#keySelector, value)
-    return ` of key ${recordText(key)}`
-  }
+function keyText(value: unknown, keySelector: GateReceiver['keySelector']): string {
+  if (keySelector === undefined) return ''
+  const key = value instanceof WindowPartial ? value.key : keyOf(keySelector, value)
+  return ` of key ${recordText(key)}`
 }
 
 function keyOf(keySelector: (value: unknown) => unknown, value: unknown): unknown {

@@ -12,7 +12,7 @@ export type GateEvent =
   /** Something was read that asks for nothing. */
   | { readonly type: 'progress' }
   /** To be read at once, then `giveBack`. */
-  | { readonly type: 'records'; readonly batch: RecordBatch }
+  | { readonly type: 'records'; readonly channel: number; readonly batch: RecordBatch }
   | ValveEvent
   /** All channels are aligned: take the snapshot before anything else. */
   | ({ readonly type: 'barrier' } & Alignment)
@@ -83,7 +83,7 @@ export class InputGate {
       if (item === undefined) continue
       if (isControl(item)) return this.#control(index, item)
       this.#reading = channel
-      return { type: 'records', batch: item }
+      return { type: 'records', channel: index, batch: item }
     }
     return nothing
   }

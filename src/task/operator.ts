@@ -5,11 +5,16 @@ import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import type { KeyedSnapshot } from '../state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { OperatorStateBackend, OperatorStateSnapshot } from '../state/operator-state-backend.ts'
-import type { DeadLetterOutput } from './dead-letter-output.ts'
 
 /** Takes records: the next operator of the chain, a fan-out, or the writer of an edge. A record is (value, timestamp), with no wrapper. */
 export interface Receiver {
   processElement(value: unknown, timestamp: number): void
+}
+
+/** Takes records of an input gate. */
+export interface InputReceiver extends Receiver {
+  /** As processElement, behind a hash edge: with the key's hash that the sender shipped. */
+  processHashedElement?(value: unknown, timestamp: number, keyHash: number): void
 }
 
 /**
@@ -17,9 +22,9 @@ export interface Receiver {
  * watermarks, time, barriers and the end go through the chain one operator after another, driven by the subtask, so that
  * each step may take several slices (R33).
  */
-export interface Operator extends Receiver {
-  /** As processElement, for the head of a chain behind a hash edge: with the key's hash that the sender shipped. */
-  processHashedElement?(value: unknown, timestamp: number, keyHash: number): void
+export interface Operator extends InputReceiver {
+  /** Only of an operator with two inputs: takes what comes by the second one. The first is the operator itself. */
+  readonly secondInput?: InputReceiver
   /** After restore, before the first record; operators of a chain from the last to the first. */
   open(): void
   /**
@@ -121,8 +126,6 @@ export interface OperatorContext {
   /** Watermark to start from: the minimum of the restored pieces, or −Infinity (R33). */
   readonly restoredWatermark: number
   readonly metrics: OperatorMetrics
-  /** For records that fail when they are no longer processed, such as those in flight; others are diverted by who calls. */
-  readonly deadLetters?: DeadLetterOutput
   /** Schedules the task again. */
   wake(): void
   fail(error: unknown): void

@@ -1,13 +1,14 @@
-import type { KeySelector } from '../api/functions.ts'
+import { MillraceError } from '../common/errors.ts'
 import type { AttemptId } from '../common/ids.ts'
 import type { ChainedOperator, JobVertex } from '../graph/job-graph.ts'
+import { secondKeySelectorOf } from '../graph/operator-spec.ts'
 import { SubtaskSnapshots } from '../state/subtask-snapshots.ts'
 import type { Chain } from './chain.ts'
 import { buildChain, type OperatorOutputs, type WrittenEdge } from './chain-builder.ts'
-import { createChainedOperator, deadLettersOf, SourcePlace } from './dead-letter-wiring.ts'
-import { GateInput } from './gate-input.ts'
+import { GateInput, type GateReceiver } from './gate-input.ts'
 import type { InputChannel } from './input-channel.ts'
-import type { Operator, OperatorContext, OperatorMetrics } from './operator.ts'
+import type { Operator, OperatorMetrics } from './operator.ts'
+import { createOperator } from './operators/create-operator.ts'
 import type { SubtaskDeployment } from './slot-protocol.ts'
 import { SourceInput } from './source-input.ts'
 import { SubtaskCheckpoints } from './subtask-checkpoints.ts'
@@ -44,38 +45,32 @@ export function buildSubtask(parts: SubtaskParts): BuiltSubtask {
   const metrics = vertex.operators.map(
     (): OperatorMetrics => ({ recordsIn: 0, recordsOut: 0, lateRecordsDropped: 0, deadLetters: 0 }),
   )
-  const sourcePlace = new SourcePlace()
   const { chain, headOutputs } = buildChain({
     vertex,
     edges: channels.edges,
     createOperator: (index, outputs) =>
-      operatorOf(parts, { index, outputs, metrics: metrics[index] as OperatorMetrics, sourcePlace }),
+      operatorOf(parts, { index, outputs, metrics: metrics[index] as OperatorMetrics }),
   })
   const { attemptId } = deployment
   return {
     chain,
     checkpoints: new SubtaskCheckpoints(attemptId, chain, snapshotsOf(parts, attemptId), services),
     metrics,
-    createInput: () =>
-      inputOf(parts, chain, { outputs: headOutputs, metrics: metrics[0] as OperatorMetrics, sourcePlace }),
+    createInput: () => inputOf(parts, chain, headOutputs, metrics[0] as OperatorMetrics),
   }
 }
 
-interface HeadPlace {
+interface OperatorPlace {
+  readonly index: number
   readonly outputs: OperatorOutputs
   readonly metrics: OperatorMetrics
-  readonly sourcePlace: SourcePlace
-}
-
-interface OperatorPlace extends HeadPlace {
-  readonly index: number
 }
 
 function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
   const { vertex, deployment, services, restored } = parts
   const chained = vertex.operators[place.index] as ChainedOperator
   const state = restored.operators[place.index] as OperatorState
-  const context: OperatorContext = {
+  return createOperator(chained.spec, {
     operatorName: chained.name,
     operatorUid: chained.uid,
     attemptId: deployment.attemptId,
@@ -96,8 +91,7 @@ function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
     metrics: place.metrics,
     wake: () => services.wake(),
     fail: (error) => parts.fail(error),
-  }
-  return createChainedOperator(chained, context, place.outputs, place.sourcePlace)
+  })
 }
 
 function snapshotsOf({ vertex, deployment, services, restored }: SubtaskParts, attemptId: AttemptId): SubtaskSnapshots {
@@ -113,7 +107,12 @@ function snapshotsOf({ vertex, deployment, services, restored }: SubtaskParts, a
   })
 }
 
-function inputOf(parts: SubtaskParts, chain: Chain, { outputs, metrics, sourcePlace }: HeadPlace): TaskInput {
+function inputOf(
+  parts: SubtaskParts,
+  chain: Chain,
+  headOutputs: OperatorOutputs,
+  headMetrics: OperatorMetrics,
+): TaskInput {
   const { vertex, deployment, channels, services } = parts
   const { configuration } = services.graph
   const head = vertex.operators[0] as ChainedOperator
@@ -122,27 +121,39 @@ function inputOf(parts: SubtaskParts, chain: Chain, { outputs, metrics, sourcePl
       channels: channels.inputs,
       mode: configuration.checkpointing?.mode ?? 'exactly-once',
       clock: services.clock,
-      head: chain.nodes[0]?.operator as Operator,
+      receivers: receiversOf(parts, chain.nodes[0]?.operator as Operator),
       headName: head.name,
-      keySelector: head.keySelector as KeySelector<unknown, never> | undefined,
     })
   }
-  const input = new SourceInput({
+  const tag = head.spec.deadLetterTag
+  return new SourceInput({
     spec: head.spec,
     operatorName: head.name,
     subtaskIndex: deployment.subtaskIndex,
     parallelism: deployment.parallelism,
     splits: deployment.splits,
     noMoreSplits: deployment.noMoreSplits,
-    receiver: outputs.output,
-    deadLetters: deadLettersOf(head, outputs, metrics),
-    metrics,
+    receiver: headOutputs.output,
+    deadLetters: tag === undefined ? undefined : headOutputs.sideOutput(tag.id),
+    metrics: headMetrics,
     autoWatermarkIntervalMs: configuration.autoWatermarkIntervalMs,
     clock: services.clock,
     wake: () => services.wake(),
     fail: (error) => parts.fail(error),
     onActive: () => chain.inputStatus('active'),
   })
-  sourcePlace.recordOf = () => input.currentRecord()
-  return input
+}
+
+/** By channel. */
+function receiversOf({ vertex, deployment, services }: SubtaskParts, operator: Operator): readonly GateReceiver[] {
+  const head = vertex.operators[0] as ChainedOperator
+  const first = { input: operator, keySelector: head.keySelector }
+  const { secondInput } = operator
+  const second =
+    secondInput === undefined ? undefined : { input: secondInput, keySelector: secondKeySelectorOf(head.spec) }
+  return deployment.inputs.map(({ edgeId }) => {
+    if (services.graph.edges[edgeId]?.input !== 1) return first
+    if (second === undefined) throw new MillraceError('MR_INTERNAL', `operator "${head.name}" has no second input`)
+    return second
+  })
 }

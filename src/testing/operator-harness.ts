@@ -1,10 +1,12 @@
+import type { BroadcastProcessFunction, KeyedBroadcastProcessFunction } from '../api/broadcast-functions.ts'
+import type { CoProcessFunction, KeyedCoProcessFunction } from '../api/co-functions.ts'
 import type { Key, KeyedProcessFunction, OutputTag, ProcessFunction } from '../api/functions.ts'
 import { MillraceError } from '../common/errors.ts'
 import { checkpointId } from '../common/ids.ts'
 import { hashKey } from '../common/key.ts'
 import { keyGroupOf } from '../common/key-groups.ts'
 import { endWatermark, noTimestamp } from '../common/timestamps.ts'
-import type { OperatorSpec } from '../graph/operator-spec.ts'
+import type { BroadcastStateDescriptor, OperatorSpec } from '../graph/operator-spec.ts'
 import type { BlobReference } from '../state/blob-store.ts'
 import type { Operator, OperatorMetrics } from '../task/operator.ts'
 import { createOperator } from '../task/operators/create-operator.ts'
@@ -63,7 +65,7 @@ export interface HarnessRecord<T> {
  * console.log(restored.output) // [{ value: 'ada: 2', timestamp: 61000 }]
  * ```
  */
-export class OperatorHarness<In = unknown, Out = unknown> {
+export class OperatorHarness<In = unknown, Out = unknown, Second = never> {
   /** What the operator has put out so far. */
   readonly output: HarnessRecord<Out>[] = []
   readonly metrics: OperatorMetrics = { recordsIn: 0, recordsOut: 0, lateRecordsDropped: 0, deadLetters: 0 }
@@ -106,15 +108,61 @@ export class OperatorHarness<In = unknown, Out = unknown> {
     return OperatorHarness.of({ kind: 'keyedProcess', process: erased }, { ...options, keySelector })
   }
 
+  /** For a function of `connect(…).process`; `processElement` is its first input, `processElement2` its second. */
+  static coProcess<In, Second, Out>(
+    process: CoProcessFunction<In, Second, Out>,
+    options: OperatorHarnessOptions<In> = {},
+  ): Promise<OperatorHarness<In, Out, Second>> {
+    return OperatorHarness.of(
+      { kind: 'coProcess', process: process as CoProcessFunction<unknown, unknown, unknown> },
+      options,
+    )
+  }
+
+  /** For a function of `process` on connected keyed streams. */
+  static keyedCoProcess<K extends Key, In, Second, Out>(
+    process: KeyedCoProcessFunction<K, In, Second, Out>,
+    keySelectors: readonly [first: (value: In) => K, second: (value: Second) => K],
+    options: OperatorHarnessOptions<In> = {},
+  ): Promise<OperatorHarness<In, Out, Second>> {
+    const [keySelector, second] = keySelectors
+    const erased = process as unknown as KeyedCoProcessFunction<Key, unknown, unknown, unknown>
+    const secondKeySelector = second as (value: unknown) => Key
+    return OperatorHarness.of(
+      { kind: 'keyedCoProcess', process: erased, secondKeySelector },
+      { ...options, keySelector },
+    )
+  }
+
+  /** For a function of a stream connected to a broadcast one, with the states of `broadcast(…)`; `processElement2` is the broadcast side. */
+  static broadcastProcess<In, Second, Out>(
+    process: BroadcastProcessFunction<In, Second, Out>,
+    states: readonly BroadcastStateDescriptor[],
+    options: OperatorHarnessOptions<In> = {},
+  ): Promise<OperatorHarness<In, Out, Second>> {
+    const erased = process as BroadcastProcessFunction<unknown, unknown, unknown>
+    return OperatorHarness.of({ kind: 'broadcastProcess', process: erased, states }, options)
+  }
+
+  /** For a function of a keyed stream connected to a broadcast one; `processElement2` is the broadcast side. */
+  static keyedBroadcastProcess<K extends Key, In, Second, Out>(
+    process: KeyedBroadcastProcessFunction<K, In, Second, Out>,
+    states: readonly BroadcastStateDescriptor[],
+    options: OperatorHarnessOptions<In> & { readonly keySelector: (value: In) => K },
+  ): Promise<OperatorHarness<In, Out, Second>> {
+    const erased = process as unknown as KeyedBroadcastProcessFunction<Key, unknown, unknown, unknown>
+    return OperatorHarness.of({ kind: 'keyedBroadcastProcess', process: erased, states }, options)
+  }
+
   /**
    * For any operator but a source.
    * @throws MillraceError MR_STATE_INCOMPATIBLE where the restored state does not fit the operator
    */
-  static async of<In, Out>(
+  static async of<In, Out, Second = never>(
     spec: OperatorSpec,
     options: OperatorHarnessOptions<In> = {},
-  ): Promise<OperatorHarness<In, Out>> {
-    return new OperatorHarness<In, Out>(await startOf(spec, options), options)
+  ): Promise<OperatorHarness<In, Out, Second>> {
+    return new OperatorHarness<In, Out, Second>(await startOf(spec, options), options)
   }
 
   /** The watermark that operators after this one see. */
@@ -140,6 +188,13 @@ export class OperatorHarness<In = unknown, Out = unknown> {
    */
   processElement(value: In, timestamp: number = noTimestamp): void {
     this.operator.processElement(value, timestamp)
+  }
+
+  /** The same for the second input of an operator that has two. */
+  processElement2(value: Second, timestamp: number = noTimestamp): void {
+    const { secondInput } = this.operator
+    if (secondInput === undefined) throw new MillraceError('MR_TEST', 'the operator has one input')
+    secondInput.processElement(value, timestamp)
   }
 
   /** No record with a timestamp up to `watermark` follows: event-time timers and windows fire. */

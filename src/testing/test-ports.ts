@@ -1,4 +1,5 @@
-import type { Clock, IdSource, Ports, Random } from '../common/ports.ts'
+import type { Clock, IdSource, Ports } from '../common/ports.ts'
+import { SeededRandom } from '../common/seeded-random.ts'
 
 /** Ids that count up: two runs of a test use the same ones. */
 class CountingIds implements IdSource {
@@ -12,22 +13,6 @@ class CountingIds implements IdSource {
   hexadecimal(): string {
     this.#last++
     return this.#last.toString(16).padStart(32, '0')
-  }
-}
-
-/** Mulberry32: small, and good enough for jitter. */
-export class SeededRandom implements Random {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed | 0
-  }
-
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }
 

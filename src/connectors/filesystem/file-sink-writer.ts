@@ -53,7 +53,7 @@ export class FileSinkWriter<T> implements SinkWriter<T> {
   write(value: T): void {
     const text: unknown = this.#options.encode(value)
     if (typeof text !== 'string')
-      throw new MillraceError('MR_SINK_RECORD', `FileSink: ${typeof value} has no text: give encode, or emit records`)
+      throw new MillraceError('MR_SINK', `FileSink: ${typeof value} has no text: give encode, or emit records`)
     this.#text += `${text}\n`
     if (this.#text.length >= pieceLength) this.#handOver()
   }

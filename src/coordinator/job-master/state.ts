@@ -151,7 +151,7 @@ export function newJobMaster(job: NewJob): JobMasterState {
       plan,
       graph,
       slotsNeeded,
-      slotOf: assignSlots(plan, graph.subtasks, slotsNeeded),
+      slotOf: assignSlots(plan, graph.subtasks),
       blobStore,
       checkpointing: settings === undefined ? undefined : { jobId, plan, graph, settings },
       exactlyOnce: plan.vertices.some((vertex) =>

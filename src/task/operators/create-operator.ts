@@ -6,8 +6,15 @@ import { SinkOperator } from '../sink-operator.ts'
 import { AggregateOperator } from './aggregate-operator.ts'
 import { AlignedWindowOperator } from './aligned-window-operator.ts'
 import { AsyncOperator } from './async-operator.ts'
+import { BroadcastProcessOperator } from './broadcast-process-operator.ts'
+import { CoFlatMapOperator } from './co-flat-map-operator.ts'
+import { CoMapOperator } from './co-map-operator.ts'
+import { CoProcessOperator } from './co-process-operator.ts'
 import { FilterOperator } from './filter-operator.ts'
 import { FlatMapOperator } from './flat-map-operator.ts'
+import { IntervalJoinOperator } from './interval-join-operator.ts'
+import { KeyedBroadcastProcessOperator } from './keyed-broadcast-process-operator.ts'
+import { KeyedCoProcessOperator } from './keyed-co-process-operator.ts'
 import { KeyedProcessOperator } from './keyed-process-operator.ts'
 import { MapOperator } from './map-operator.ts'
 import { ProcessOperator } from './process-operator.ts'
@@ -46,6 +53,20 @@ export function createOperator(spec: OperatorSpec, context: OperatorContext): Op
       return createWindowOperator(spec, context)
     case 'async':
       return new AsyncOperator(spec, context)
+    case 'coMap':
+      return new CoMapOperator(spec.functions, context)
+    case 'coFlatMap':
+      return new CoFlatMapOperator(spec.functions, context)
+    case 'coProcess':
+      return new CoProcessOperator(spec.process, context)
+    case 'keyedCoProcess':
+      return new KeyedCoProcessOperator(spec.process, spec.secondKeySelector, context)
+    case 'intervalJoin':
+      return new IntervalJoinOperator(spec, context)
+    case 'broadcastProcess':
+      return new BroadcastProcessOperator(spec.process, spec.states, context)
+    case 'keyedBroadcastProcess':
+      return new KeyedBroadcastProcessOperator(spec.process, spec.states, context)
     case 'sink':
       return new SinkOperator(spec.sink, context)
     case 'source':

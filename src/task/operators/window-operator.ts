@@ -175,14 +175,10 @@ export class WindowOperator extends OperatorBase {
       before === undefined ? this.#stored.first(element) : this.#stored.add(before, element),
     )
     this.#contents.set(namespace, contents)
-    try {
-      const result = this.#trigger.onElement(value, timestamp, window)
-      if (fires(result)) this.#fire(key, window, namespace, !purges(result))
-      if (purges(result)) this.#contents.remove(namespace)
-    } finally {
-      // Also of a record that becomes a dead letter: its window must not stay for ever.
-      this.#registerCleanupTimer(window)
-    }
+    const result = this.#trigger.onElement(value, timestamp, window)
+    if (fires(result)) this.#fire(key, window, namespace, !purges(result))
+    if (purges(result)) this.#contents.remove(namespace)
+    this.#registerCleanupTimer(window)
   }
 
   #onEventTime(time: number, window: TimeWindow): void {
@@ -207,18 +203,11 @@ export class WindowOperator extends OperatorBase {
   }
 
   #finishTimer(window: TimeWindow, namespace: Key, { result, isOver }: TimerOutcome): void {
-    try {
-      if (fires(result)) {
-        this.#fire(this.#keys.keyedState.currentKey, window, namespace, !(isOver || purges(result)))
-      }
-    } finally {
-      // Also where its function throws and that becomes a dead letter: the window is over all the same.
-      if (isOver || purges(result)) this.#contents.remove(namespace)
-      if (isOver) this.#clear(window)
+    if (fires(result)) {
+      this.#fire(this.#keys.keyedState.currentKey, window, namespace, !(isOver || purges(result)))
     }
-  }
-
-  #clear(window: TimeWindow): void {
+    if (isOver || purges(result)) this.#contents.remove(namespace)
+    if (!isOver) return
     this.#trigger.clear(window)
     this.#results.clear(window)
     this.#merging?.retire(window)

@@ -12,6 +12,7 @@ export interface VertexSketch {
   readonly reads?: Readonly<Record<string, PlanEdge['partitioner']>>
   readonly guarantee?: DeliveryGuarantee
   readonly maxParallelism?: number
+  readonly slotSharingGroup?: string
 }
 
 export const checkpointing: CheckpointingConfiguration = {
@@ -49,13 +50,15 @@ export function planOf(sketches: readonly VertexSketch[], changes: Partial<JobCo
       id,
       fromVertex: idOf(from),
       toVertex: idOf(to),
+      input: 0,
       partitioner,
       sideOutput: undefined,
     })),
   }
 }
 
-function planVertex({ name, parallelism, kind, guarantee, maxParallelism = 128 }: VertexSketch): PlanVertex {
+function planVertex(sketch: VertexSketch): PlanVertex {
+  const { name, parallelism, kind, guarantee, maxParallelism = 128, slotSharingGroup = 'default' } = sketch
   const operator: PlanOperator = {
     uid: name,
     name,
@@ -71,6 +74,7 @@ function planVertex({ name, parallelism, kind, guarantee, maxParallelism = 128 }
     name,
     parallelism,
     maxParallelism,
+    slotSharingGroup,
     operators: [operator],
     source: kind === 'source' ? source : undefined,
   }

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { assignSlots } from '../../../src/coordinator/slot-assignment.ts'
-import { executionGraph, requiredSlots } from '../../../src/graph/execution-graph.ts'
+import { executionGraph } from '../../../src/graph/execution-graph.ts'
 import { planOf, type VertexSketch } from './plans.ts'
 
 function slotsOf(sketches: readonly VertexSketch[]): readonly string[] {
   const plan = planOf(sketches)
   const { subtasks } = executionGraph(plan)
-  const slots = assignSlots(plan, subtasks, requiredSlots(plan))
+  const slots = assignSlots(plan, subtasks)
   const names = new Map(plan.vertices.map(({ id, name }) => [id, name]))
   return subtasks.map(({ index, vertexId, subtaskIndex }) => `${names.get(vertexId)}${subtaskIndex}→${slots[index]}`)
 }

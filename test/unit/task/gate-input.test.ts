@@ -29,9 +29,8 @@ function gateInput(head: Operator, hashed: boolean, keySelector?: (value: unknow
     channels: [input],
     mode: 'exactly-once',
     clock: new TestClock(),
-    head,
+    receivers: [{ input: head, keySelector }],
     headName: 'head',
-    keySelector,
   })
   return { gate, output }
 }

@@ -1,0 +1,74 @@
+import type { CoProcessFunction } from '../../api/co-functions.ts'
+import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
+import type { InputReceiver, OperatorContext, OperatorSnapshot } from '../operator.ts'
+import { ElementContext } from './element-context.ts'
+import { OpeningContext } from './opening-context.ts'
+import { OperatorBase } from './operator-base.ts'
+import { TimestampedCollector } from './timestamped-collector.ts'
+import { userFunctionError } from './user-function-error.ts'
+
+/** A function over two streams, with side outputs and operator state. */
+export class CoProcessOperator extends OperatorBase {
+  readonly secondInput: InputReceiver = {
+    processElement: (value, timestamp) => this.#processRecord('processElement2', value, timestamp),
+  }
+  readonly #process: CoProcessFunction<unknown, unknown, unknown>
+  readonly #elementContext: ElementContext
+  readonly #collector: TimestampedCollector
+
+  constructor(process: CoProcessFunction<unknown, unknown, unknown>, context: OperatorContext) {
+    super(context)
+    this.#process = process
+    this.#elementContext = new ElementContext(context)
+    this.#collector = new TimestampedCollector(context)
+  }
+
+  override open(): void {
+    const opening = new OpeningContext(this.context)
+    try {
+      this.#process.open?.(opening)
+    } catch (error) {
+      throw userFunctionError(error, this.operatorName, 'open')
+    }
+    opening.close()
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    this.#processRecord('processElement1', value, timestamp)
+  }
+
+  override advanceWatermark(watermark: number, maxFirings: number): boolean {
+    const done = super.advanceWatermark(watermark, maxFirings)
+    this.#elementContext.currentWatermark = this.currentWatermark
+    return done
+  }
+
+  override endInput(): void {
+    try {
+      this.#process.close?.()
+    } catch (error) {
+      throw userFunctionError(error, this.operatorName, 'close')
+    }
+  }
+
+  override snapshot(_barrier: CheckpointBarrier): OperatorSnapshot {
+    return {
+      keyed: undefined,
+      operatorState: this.context.operatorState.snapshot(),
+      committables: undefined,
+      watermark: this.currentWatermark,
+    }
+  }
+
+  #processRecord(name: 'processElement1' | 'processElement2', value: unknown, timestamp: number): void {
+    this.metrics.recordsIn++
+    this.#elementContext.timestamp = timestamp
+    this.#elementContext.outputTimestamp = timestamp
+    this.#collector.timestamp = timestamp
+    try {
+      this.#process[name](value, this.#elementContext, this.#collector)
+    } catch (error) {
+      throw userFunctionError(error, this.operatorName, name)
+    }
+  }
+}
