@@ -158,9 +158,10 @@ export class EntrySnapshot implements TableSnapshot {
     const preserved = this.#preserved[groupIndex]
     const start = piece.position
     const end = Math.min(entries.length, start + Math.max(1, Math.ceil(budget)))
+    const maxBytes = Math.max(0, budget) * bytesPerCost
     let bytes = 0
     let index = start
-    while (index < end && bytes <= budget * bytesPerCost) {
+    while (index < end && bytes <= maxBytes) {
       const entry = entries[order[index++] as number] as Entry
       const before = this.#writer.chunk.writtenBytes
       this.#writeEntry(entry, preserved?.get(entry))

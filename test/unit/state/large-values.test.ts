@@ -71,6 +71,19 @@ test('a large key group is cut into chunks, which count as one full piece (R5), 
   expect(back.get('row 299')?.[0]).toBe(299 % 256)
 })
 
+test('a key group of more entries than a slice is worth is written all the same', async () => {
+  const blobStore = new MemoryBlobStore()
+  const backend = backendOf()
+  use(backend, 'a')
+  const state = backend.mapState(map)
+  for (let row = 0; row < 10_000; row++) state.put(`row ${row}`, new Uint8Array([row % 256]))
+  const manifest = await checkpointOf(backend, snapshotsIn(blobStore), { id: 1, blobStore })
+  const restored = backendOf()
+  await restoreInto(restored, blobStore, { manifest })
+  use(restored, 'a')
+  expect([...restored.mapState(map).keys()].length).toBe(10_000)
+})
+
 test('a slice of a drain ends after some large values: their bytes count, not only their number', () => {
   const backend = backendOf()
   for (let key = 0; key < 64; key++) {
