@@ -7,7 +7,7 @@ import { delay, KafkaClient, type RetryLimits } from '../kafka-client.ts'
 import type { KafkaSinkSettings } from './kafka-sink-options.ts'
 import { ProducerSession } from './producer-session.ts'
 import { RecordOutput } from './record-output.ts'
-import type { RecordSerializer } from './record-serializer.ts'
+import type { OpenableSerializer } from './record-serializer.ts'
 import { isTooOld, transactionTimeoutMs } from './transaction-age.ts'
 import { TransactionClient } from './transaction-client.ts'
 import { TransactionSessions } from './transaction-sessions.ts'
@@ -15,7 +15,7 @@ import { WriteInterval } from './write-interval.ts'
 
 export interface KafkaSinkWriterOptions<T> {
   readonly settings: KafkaSinkSettings
-  readonly serializer: RecordSerializer<T>
+  readonly serializer: OpenableSerializer<T>
   /** Those that are known before the first record. */
   readonly topics: readonly string[]
   readonly context: SinkWriterContext
@@ -94,7 +94,7 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
     const { serializer, context } = this.#options
     this.#output.write(
       this.#interval,
-      serializer(value, timestamp, () => context.clock.now()),
+      serializer.serialize(value, timestamp, () => context.clock.now()),
     )
   }
 
@@ -150,6 +150,7 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
   // ---- opening ----
 
   async #open(): Promise<void> {
+    await this.#options.serializer.open()
     this.#limitMs = await this.#timeoutMs
     await this.#output.locate(this.#options.topics)
     this.#opened = true

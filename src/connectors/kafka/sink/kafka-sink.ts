@@ -1,7 +1,7 @@
 import type { DeliveryGuarantee, Sink, SinkWriter, SinkWriterContext } from '../../../api/sink.ts'
 import { type KafkaSinkOptions, type KafkaSinkSettings, kafkaSinkSettings, wrong } from './kafka-sink-options.ts'
 import { KafkaSinkWriter } from './kafka-sink-writer.ts'
-import { type RecordSerializer, recordSerializer } from './record-serializer.ts'
+import { recordSerializer } from './record-serializer.ts'
 
 /**
  * Writes records to topics of Kafka (2.3 or newer). Exactly once by default: each checkpoint is a transaction, prepared
@@ -60,7 +60,7 @@ export class KafkaSink<T> implements Sink<T> {
 
   createWriter(context: SinkWriterContext): SinkWriter<T> {
     const { topic } = this.#options
-    const serializer: RecordSerializer<T> = recordSerializer(this.#options)
+    const serializer = recordSerializer(this.#options)
     const topics = typeof topic === 'string' ? [topic] : []
     return new KafkaSinkWriter<T>({ settings: this.#settings, serializer, topics, context })
   }

@@ -12,14 +12,23 @@ export interface AddressedRecord extends EncodedRecord {
 /** Makes Kafka's record of a value. */
 export type RecordSerializer<T> = (value: T, timestamp: number, nowMs: () => number) => AddressedRecord
 
-export function recordSerializer<T>(options: KafkaSerialization<T>): RecordSerializer<T> {
+/** A serializer, and what has to be awaited before it is used: formats may have to register a schema first. */
+export interface OpenableSerializer<T> {
+  open(): Promise<void>
+  readonly serialize: RecordSerializer<T>
+}
+
+export function recordSerializer<T>(options: KafkaSerialization<T>): OpenableSerializer<T> {
   if (options.serialize !== undefined) {
     const { serialize } = options
-    return (value, timestamp, nowMs) => addressed(serialize(value, timestamp), timestamp, nowMs)
+    return {
+      open: () => Promise.resolve(),
+      serialize: (value, timestamp, nowMs) => addressed(serialize(value, timestamp), timestamp, nowMs),
+    }
   }
   const { topic, key: keyOf, headers: headersOf, timestamp: timestampOf, partitioner } = options
   const encoder = options.value.createEncoder()
-  return (value, timestamp, nowMs) => {
+  const serialize: RecordSerializer<T> = (value, timestamp, nowMs) => {
     const key = keyOf === undefined ? null : bytesOf(keyOf(value))
     const topicName = typeof topic === 'string' ? topic : topic(value)
     return {
@@ -34,6 +43,7 @@ export function recordSerializer<T>(options: KafkaSerialization<T>): RecordSeria
           : (partitions) => partitioner({ value, topic: topicName, key, partitions }),
     }
   }
+  return { open: async () => encoder.open?.(), serialize }
 }
 
 function addressed(record: KafkaSinkRecord, eventTime: number, nowMs: () => number): AddressedRecord {
