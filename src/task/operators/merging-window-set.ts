@@ -4,10 +4,12 @@ import type { KeyedStateBackend } from '../../state/keyed-state-backend.ts'
 import type { PaneState } from '../../state/pane-state.ts'
 import { type TouchedSessions, touchedSessions } from './session.ts'
 
-/** A window of a key that has not ended, and the one that it had when its contents were first kept: they stay there. */
+/**
+ * A window of a key that has not ended, and the start of the one that it was when its contents were first kept: they stay
+ * there. Windows of a key never overlap, and so the starts that they have had are different too.
+ */
 interface OpenWindow extends TimeWindow {
   readonly stateStart: number
-  readonly stateEnd: number
 }
 
 const time = { kind: 'double' } as const
@@ -20,7 +22,6 @@ const openWindowsType: DataType<OpenWindow[]> = {
       { name: 'start', type: time },
       { name: 'end', type: time },
       { name: 'stateStart', type: time },
-      { name: 'stateEnd', type: time },
     ],
   },
 }
@@ -31,10 +32,10 @@ const namespace = 0
 /** What became of a window that was added. */
 export interface MergedWindow {
   readonly window: TimeWindow
-  /** Where the contents of `window` are kept. */
-  readonly stateWindow: TimeWindow
-  /** The windows that it came from, with where their contents are kept; none where it is new or has not grown. */
-  readonly absorbed: readonly { readonly window: TimeWindow; readonly stateWindow: TimeWindow }[]
+  /** Where its contents are kept. */
+  readonly place: number
+  /** The windows that it came from, and where their contents are kept; none where it is new or has not grown. */
+  readonly absorbed: readonly { readonly window: TimeWindow; readonly place: number }[]
 }
 
 /** The open windows of each key, none touching another, in the order of time: Flink's MergingWindowSet. */
@@ -55,19 +56,18 @@ export class MergingWindowSet {
     const window = { start, end }
     const touched = windows.slice(index, index + count)
     const [first] = touched
-    const stateWindow = first === undefined ? window : stateWindowOf(first)
+    const place = first?.stateStart ?? start
     const hasGrown = count > 1 || first === undefined || first.start !== start || first.end !== end
     if (hasGrown) {
-      windows.splice(index, count, { start, end, stateStart: stateWindow.start, stateEnd: stateWindow.end })
+      windows.splice(index, count, { start, end, stateStart: place })
       this.#windows.set(namespace, windows)
     }
-    return { window, stateWindow, absorbed: hasGrown ? touched.map(absorbedOf) : [] }
+    return { window, place, absorbed: hasGrown ? touched.map(absorbedOf) : [] }
   }
 
   /** Where the contents of a window of the current key are kept; undefined: it is none, or not any more. */
-  stateWindow({ start, end }: TimeWindow): TimeWindow | undefined {
-    const found = this.#windows.get(namespace)?.find((window) => window.start === start && window.end === end)
-    return found === undefined ? undefined : stateWindowOf(found)
+  placeOf({ start, end }: TimeWindow): number | undefined {
+    return this.#windows.get(namespace)?.find((window) => window.start === start && window.end === end)?.stateStart
   }
 
   /** The window is over. */
@@ -79,10 +79,6 @@ export class MergingWindowSet {
   }
 }
 
-function stateWindowOf({ stateStart, stateEnd }: OpenWindow): TimeWindow {
-  return { start: stateStart, end: stateEnd }
-}
-
-function absorbedOf(window: OpenWindow): MergedWindow['absorbed'][number] {
-  return { window: { start: window.start, end: window.end }, stateWindow: stateWindowOf(window) }
+function absorbedOf({ start, end, stateStart }: OpenWindow): MergedWindow['absorbed'][number] {
+  return { window: { start, end }, place: stateStart }
 }

@@ -117,10 +117,10 @@ export class WindowOperator extends OperatorBase {
     if (this.#isEventTime) assertTimestamp(timestamp, this.operatorName)
     let accepted = false
     for (const assigned of this.#windowsOf(value, timestamp)) {
-      const window = this.#merging === undefined ? assigned : this.#merged(assigned, this.#merging)
-      if (window === undefined || this.#isOver(window.end)) continue
+      const open = this.#opened(assigned)
+      if (open === undefined) continue
       accepted = true
-      this.#addToWindow(key, value, timestamp, window)
+      this.#addToWindow(key, value, timestamp, open)
     }
     if (!accepted && this.#isEventTime && timestamp + this.#allowedLatenessMs <= this.currentWatermark) {
       this.#late.take(value, timestamp)
@@ -136,59 +136,58 @@ export class WindowOperator extends OperatorBase {
   }
 
   /**
-   * The window that it becomes part of. undefined: that one is over. A record that is late by itself may belong to a
-   * session that is not.
+   * The window, or the one that it becomes part of. undefined: that one is over. A record that is late by itself may
+   * belong to a session that is not.
    */
-  #merged(assigned: TimeWindow, merging: MergingWindowSet): TimeWindow | undefined {
+  #opened(assigned: TimeWindow): OpenedWindow | undefined {
+    if (this.#merging !== undefined) return this.#merged(assigned, this.#merging)
+    return this.#isOver(assigned.end) ? undefined : { window: assigned, place: this.#namespaceOf(assigned) }
+  }
+
+  #merged(assigned: TimeWindow, merging: MergingWindowSet): OpenedWindow | undefined {
     const touched = merging.touched(assigned)
     if (this.#isOver(touched.end)) return undefined
-    const { window, stateWindow, absorbed } = merging.add(touched)
-    if (absorbed.length === 0) return window
+    const merged = merging.add(touched)
+    const { window, place, absorbed } = merged
+    if (absorbed.length === 0) return merged
     this.#trigger.onMerge(
       window,
       absorbed.map((gone) => gone.window),
     )
     for (const gone of absorbed) this.#deleteCleanupTimer(gone.window)
-    for (const gone of absorbed.slice(1)) this.#mergeContents(stateWindow, gone.stateWindow)
-    return window
+    for (const gone of absorbed.slice(1)) this.#mergeContents(place, gone.place)
+    return merged
   }
 
-  #mergeContents(into: TimeWindow, from: TimeWindow): void {
-    const namespace = this.#namespaceOf(from)
-    const other = this.#contents.get(namespace)
+  #mergeContents(into: number, from: number): void {
+    const other = this.#contents.get(from)
     if (other === undefined) return
-    this.#contents.remove(namespace)
-    const target = this.#namespaceOf(into)
-    const contents = this.#contents.get(target)
-    this.#contents.set(
-      target,
-      contents === undefined ? other : this.#computed(() => this.#stored.merge(contents, other)),
-    )
+    this.#contents.remove(from)
+    const contents = this.#contents.get(into)
+    this.#contents.set(into, contents === undefined ? other : this.#computed(() => this.#stored.merge(contents, other)))
   }
 
-  #addToWindow(key: Key, value: unknown, timestamp: number, window: TimeWindow): void {
-    const namespace = this.#placeOf(window)
-    if (namespace === undefined) throw new MillraceError('MR_INTERNAL', `a window of "${this.operatorName}" is lost`)
+  #addToWindow(key: Key, value: unknown, timestamp: number, { window, place }: OpenedWindow): void {
     const element = this.#eviction === undefined ? value : { value, timestamp }
-    const before = this.#contents.get(namespace)
+    const before = this.#contents.get(place)
     const contents = this.#computed(() =>
       before === undefined ? this.#stored.first(element) : this.#stored.add(before, element),
     )
-    this.#contents.set(namespace, contents)
+    this.#contents.set(place, contents)
     const result = this.#trigger.onElement(value, timestamp, window)
-    if (fires(result)) this.#fire(key, window, namespace, !purges(result))
-    if (purges(result)) this.#contents.remove(namespace)
+    if (fires(result)) this.#fire(key, window, place, !purges(result))
+    if (purges(result)) this.#contents.remove(place)
     this.#registerCleanupTimer(window)
   }
 
   #onEventTime(time: number, window: TimeWindow): void {
-    const namespace = this.#placeOf(window)
+    const place = this.#placeOf(window)
     // A timer of a window that went into another one, which its trigger has left behind.
-    if (namespace === undefined) return
+    if (place === undefined) return
     const result = this.#trigger.onEventTime(time, window)
-    this.#finishTimer(window, namespace, {
+    this.#finishTimer(window, place, {
       result,
-      isOver: this.#isEventTime && this.#isCleanup(time, window, namespace),
+      isOver: this.#isEventTime && this.#isCleanup(time, window, place),
     })
     // Where the job allows more lateness than the one that registered it.
     const isLeft = this.#isEventTime && this.#allowedLatenessMs > 0 && time < this.#cleanupTime(window)
@@ -196,25 +195,25 @@ export class WindowOperator extends OperatorBase {
   }
 
   #onProcessingTime(time: number, window: TimeWindow): void {
-    const namespace = this.#placeOf(window)
-    if (namespace === undefined) return
+    const place = this.#placeOf(window)
+    if (place === undefined) return
     const result = this.#trigger.onProcessingTime(time, window)
-    this.#finishTimer(window, namespace, { result, isOver: !this.#isEventTime && time === this.#cleanupTime(window) })
+    this.#finishTimer(window, place, { result, isOver: !this.#isEventTime && time === this.#cleanupTime(window) })
   }
 
-  #finishTimer(window: TimeWindow, namespace: Key, { result, isOver }: TimerOutcome): void {
+  #finishTimer(window: TimeWindow, place: Key, { result, isOver }: TimerOutcome): void {
     if (fires(result)) {
-      this.#fire(this.#keys.keyedState.currentKey, window, namespace, !(isOver || purges(result)))
+      this.#fire(this.#keys.keyedState.currentKey, window, place, !(isOver || purges(result)))
     }
-    if (isOver || purges(result)) this.#contents.remove(namespace)
+    if (isOver || purges(result)) this.#contents.remove(place)
     if (!isOver) return
     this.#trigger.clear(window)
     this.#results.clear(window)
     this.#merging?.retire(window)
   }
 
-  #fire(key: Key, window: TimeWindow, namespace: Key, retained: boolean): void {
-    const contents = this.#contents.get(namespace)
+  #fire(key: Key, window: TimeWindow, place: Key, retained: boolean): void {
+    const contents = this.#contents.get(place)
     if (contents === undefined) return
     if (this.#eviction === undefined) {
       this.#results.emit(key, window, contents, retained)
@@ -223,15 +222,13 @@ export class WindowOperator extends OperatorBase {
     const left = this.#eviction.before(contents as readonly TimestampedValue<unknown>[], window)
     this.#results.emitElements(key, window, this.#eviction.computed(left))
     const kept = this.#eviction.after(left, window)
-    if (kept.length === 0) this.#contents.remove(namespace)
-    else this.#contents.set(namespace, [...kept])
+    if (kept.length === 0) this.#contents.remove(place)
+    else this.#contents.set(place, [...kept])
   }
 
   /** The namespace of a window's contents; undefined: a session that is not there any more. */
   #placeOf(window: TimeWindow): Key | undefined {
-    if (this.#merging === undefined) return this.#namespaceOf(window)
-    const stateWindow = this.#merging.stateWindow(window)
-    return stateWindow === undefined ? undefined : this.#namespaceOf(stateWindow)
+    return this.#merging === undefined ? this.#namespaceOf(window) : this.#merging.placeOf(window)
   }
 
   /** Of event-time windows: nothing that comes now belongs to them. */
@@ -244,9 +241,9 @@ export class WindowOperator extends OperatorBase {
   }
 
   /** Contents are there past it where the job allows less lateness than the one that registered the timer. */
-  #isCleanup(time: number, window: TimeWindow, namespace: Key): boolean {
+  #isCleanup(time: number, window: TimeWindow, place: Key): boolean {
     const cleanup = this.#cleanupTime(window)
-    return time === cleanup || (time > cleanup && this.#contents.get(namespace) !== undefined)
+    return time === cleanup || (time > cleanup && this.#contents.get(place) !== undefined)
   }
 
   /** A global window has none: it does not end. */
@@ -271,6 +268,12 @@ export class WindowOperator extends OperatorBase {
       throw userFunctionError(error, this.operatorName, 'the window function')
     }
   }
+}
+
+/** A window that takes records, and where its contents are kept. */
+interface OpenedWindow {
+  readonly window: TimeWindow
+  readonly place: Key
 }
 
 interface TimerOutcome {
