@@ -206,6 +206,6 @@ export function unreadable(message: string): Error {
 }
 
 /** Bytes that are no value of their type: the checksum of the blob was right, so the type must be wrong. */
-export function damaged(): Error {
-  return new RangeError('The bytes are no value of this type')
+export function damaged(cause?: unknown): Error {
+  return new RangeError('The bytes are no value of this type', { cause })
 }

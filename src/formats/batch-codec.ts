@@ -41,7 +41,14 @@ function columnarCodec(type: DeclaredType<unknown>): BatchCodec {
   const decode = compile<(bytes: SlicedBuffer, count: number) => unknown[]>('batch-decoder', scope, decodeText(type))
   return {
     encode: compile<BatchCodec['encode']>('batch-encoder', scope, encodeText(type)),
-    decode: (bytes, count) => decode(aligned(bytes), count),
+    decode(bytes, count) {
+      try {
+        return decode(aligned(bytes), count)
+      } catch (error) {
+        // Columns are read in place, and what damage makes of their places is found by Node's own checks.
+        throw damaged(error)
+      }
+    },
   }
 }
 

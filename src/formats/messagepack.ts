@@ -1,5 +1,6 @@
 import { Packr, RESET_BUFFER_MODE, Unpackr } from 'msgpackr'
 import { MillraceError } from '../common/errors.ts'
+import { damaged } from './avro-primitives.ts'
 import { isPlainObject, plainDataProblem } from './check-value.ts'
 
 /*
@@ -46,7 +47,12 @@ function refuseFunction(): never {
 export class MessagePackReader {
   readonly #unpackr = new Unpackr({ ...options, useRecords: true })
 
+  /** @throws RangeError where the bytes are no such data */
   unpack(bytes: Uint8Array, start: number, end: number): unknown {
-    return this.#unpackr.unpack(bytes, { start, end })
+    try {
+      return this.#unpackr.unpack(bytes, { start, end })
+    } catch (error) {
+      throw damaged(error)
+    }
   }
 }

@@ -51,9 +51,20 @@ class BytesType implements Format<Uint8Array> {
     return this
   }
   createDecoder(): Decoder<Uint8Array> {
+    // Asking a Buffer for its ArrayBuffer leaves the compiled code: once for each answer, not for each record.
+    let last: Buffer | undefined
+    let whole: ArrayBufferLike
+    let offset = 0
     return {
       decode: copyOfBytes,
-      decodeView: (bytes, start, end) => new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start),
+      decodeView(bytes, start, end) {
+        if (bytes !== last) {
+          last = bytes
+          whole = bytes.buffer
+          offset = bytes.byteOffset
+        }
+        return new Uint8Array(whole, offset + start, end - start)
+      },
     }
   }
   createEncoder(): Encoder<Uint8Array> {

@@ -1,3 +1,4 @@
+import { MillraceError } from '../common/errors.ts'
 import type { BatchCodec } from '../formats/format.ts'
 import type { RecordBatch } from './record-batch.ts'
 
@@ -58,17 +59,39 @@ export function encodeFrame(
   return buffer
 }
 
-/** Reads a frame into `batch`. Timestamps and hashes are views on the buffer: valid until it is given back; the values are not (R7). */
+/**
+ * Reads a frame into `batch`. Timestamps and hashes are views on the buffer: valid until it is given back; the values are not (R7).
+ * @throws MillraceError MR_INTERNAL, RangeError of the codec, where the frame is none
+ */
 export function decodeFrame(buffer: ArrayBuffer, codec: BatchCodec, batch: RecordBatch): void {
-  const header = new Int32Array(buffer, 0, headerInts)
-  const count = header[2] as number
-  const hashed = header[3] === 1
+  const { count, hashed, payloadAt, payloadBytes } = readHeader(buffer)
   const hashesAt = headerBytes + count * 8
-  const payloadAt = payloadOffset(count, hashed)
   batch.count = count
   batch.timestamps = new Float64Array(buffer, headerBytes, count)
   batch.keyHashes = hashed ? new Int32Array(buffer, hashesAt, count) : undefined
-  batch.values = codec.decode(new Uint8Array(buffer, payloadAt, header[4] as number), count)
+  batch.values = codec.decode(new Uint8Array(buffer, payloadAt, payloadBytes), count)
+}
+
+interface FrameHeader {
+  readonly count: number
+  readonly hashed: boolean
+  readonly payloadAt: number
+  readonly payloadBytes: number
+}
+
+function readHeader(buffer: ArrayBuffer): FrameHeader {
+  if (buffer.byteLength < headerBytes) throw noFrame(buffer)
+  const header = new Int32Array(buffer, 0, headerInts)
+  const count = header[2] as number
+  const hashed = header[3] === 1
+  const payloadBytes = header[4] as number
+  const payloadAt = payloadOffset(count, hashed)
+  if (count < 0 || payloadBytes < 0 || payloadAt + payloadBytes > buffer.byteLength) throw noFrame(buffer)
+  return { count, hashed, payloadAt, payloadBytes }
+}
+
+function noFrame(buffer: ArrayBuffer): MillraceError {
+  return new MillraceError('MR_INTERNAL', `what came between two slots is no frame (${buffer.byteLength} bytes)`)
 }
 
 /** Turns a frame that has been read into the credit for it. */
@@ -88,7 +111,7 @@ export function channelNumberOf(buffer: ArrayBuffer): number {
 /** Codecs read their columns in place where these are aligned. */
 function payloadOffset(count: number, hashed: boolean): number {
   const end = headerBytes + count * 8 + (hashed ? count * 4 : 0)
-  return (end + 7) & ~7
+  return Math.ceil(end / 8) * 8
 }
 
 function bufferLength(needed: number): number {
