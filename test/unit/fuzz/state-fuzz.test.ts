@@ -19,7 +19,7 @@ const serializer = serializerOf(int32())
 
 function chunkOf(keys: readonly string[], namespaces: readonly number[]): Buffer {
   const writer = new ChunkWriter({ stateName: 'panes', kind: 'panes', serializer })
-  writer.begin(17, 'delta', { dropped: namespaces.length, removed: keys.length, entries: keys.length })
+  writer.begin(17, 'delta', { dropped: namespaces.length, removed: keys.length })
   for (const namespace of namespaces) writer.namespace(namespace)
   for (const key of keys) {
     writer.key(key)
@@ -133,7 +133,9 @@ const manifest: SubtaskManifest = {
     {
       uid: 'count',
       watermark: 5,
-      keyedStates: [{ name: 'sums', pieces: [{ keyGroup: 1, blob: 0, offset: 0, length: 10, checksum: 3 }] }],
+      keyedStates: [
+        { name: 'sums', pieces: [{ keyGroup: 1, blob: 0, offset: 0, length: 10, checksum: 3, isContinuation: false }] },
+      ],
       operatorStates: [{ name: 'buffer', redistribution: 'union', blob: 0, offset: 10, length: 4, checksum: 9 }],
       committables: [{ checkpointId: 6, committables: [{ id: 'x' }] }],
     },
