@@ -62,6 +62,7 @@ export type {
 export type { ConnectedStreams, KeyedConnectedStreams } from './api/connected-streams.ts'
 export type { DataStream, SingleOutputStreamOperator } from './api/data-stream.ts'
 export type { DataStreamSink } from './api/data-stream-sink.ts'
+export type { DeadLetter, DeadLetterBudget, DeadLetterOptions } from './api/dead-letters.ts'
 export {
   aggregatingStateDescriptor,
   listStateDescriptor,
@@ -138,14 +139,15 @@ export type { RecordOf } from './api/record-of.ts'
 export { RestartStrategies, type RestartStrategy } from './api/restart-strategies.ts'
 export type { Committable, DeliveryGuarantee, Sink, SinkWriter, SinkWriterContext } from './api/sink.ts'
 export type {
-  DeadLetter,
   PollResult,
   Source,
   SourceDescription,
   SourceOutput,
   SourceReader,
   SourceReaderContext,
+  SourceRecord,
   SourceSplit,
+  UndecodedRecord,
 } from './api/source.ts'
 export type {
   AggregatingState,

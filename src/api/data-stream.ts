@@ -18,6 +18,7 @@ import {
 import { ConnectedStreams } from './connected-streams.ts'
 import { customPartitioner } from './custom-partitioner.ts'
 import { DataStreamSink } from './data-stream-sink.ts'
+import type { DeadLetter, DeadLetterOptions } from './dead-letters.ts'
 import { declaredProcessFunction, declaredSynchronousFunction, definitionError } from './declaration.ts'
 import type { Expression } from './expressions.ts'
 import type {
@@ -99,10 +100,7 @@ export class DataStream<T> {
     return this.#add(spec, 'Select', outputType)
   }
 
-  /**
-   * A function with time, side outputs and operator state. The type of its results is given, or inferred from an
-   * annotated collector.
-   */
+  /** A function with time, side outputs and operator state. The type of its results is given, or that of its collector. */
   process<Out>(process: ProcessFunction<T, Out>): SingleOutputStreamOperator<Out> {
     declaredProcessFunction(process, 'process')
     return this.#add({ kind: 'process', process: process as ProcessFunction<unknown, unknown> }, 'Process')
@@ -145,7 +143,7 @@ export class DataStream<T> {
    * @throws MillraceError MR_JOB_DEFINITION where a number is not whole, or below 1
    */
   countWindowAll(size: number, slide?: number): AllWindowedStream<T> {
-    return new AllWindowedStream(countWindows(allWindows<T>(this.#unkeyed(), GlobalWindows.create()), size, slide))
+    return new AllWindowedStream(countWindows(allWindows<T>(this.#keyed(oneKey), GlobalWindows.create()), size, slide))
   }
 
   /** @internal */
@@ -250,7 +248,8 @@ export class DataStream<T> {
     declaredSynchronousFunction(sink?.createWriter, 'sinkTo', 'createWriter of the sink')
     const spec: OperatorSpec = { kind: 'sink', sink: sink as Sink<unknown> }
     const declaration = { spec, name: name ?? sink.connector, outputType: untyped<unknown>() }
-    return new DataStreamSink(new OperatorSettings(this.#builder, this.#builder.add(declaration, this.#ends).id))
+    const node = this.#builder.add(declaration, this.#ends)
+    return new DataStreamSink(new SingleOutputStreamOperator<never>(this.#builder, node))
   }
 
   /**
@@ -278,14 +277,9 @@ export class DataStream<T> {
     return this.input.add<Out>(spec, name, outputType)
   }
 
-  #keyed(keySelector: KeySelector<unknown, Key>, keyFields: readonly string[] | undefined): KeyedInput {
+  #keyed(keySelector: KeySelector<unknown, Key>, keyFields?: readonly string[]): KeyedInput {
     const named = keyFields === undefined ? {} : { keyFields }
     return this.#inputOf(this.#partitioned({ kind: 'hash', keySelector, ...named }), { keySelector, keyFields })
-  }
-
-  /** Everything under one key. */
-  #unkeyed(): KeyedInput {
-    return this.#keyed(() => 0, undefined)
   }
 
   #inputOf(ends: readonly StreamEnd[], key?: Pick<StreamInput, 'keySelector' | 'keyFields'>): StreamInput {
@@ -311,6 +305,9 @@ export class DataStream<T> {
     return this.#ends.map((end) => ({ ...end, partitioner }))
   }
 }
+
+/** Of windows over all records. */
+const oneKey = (): Key => 0
 
 /** The stream of one operator's results; has the operator's settings besides. */
 export class SingleOutputStreamOperator<T> extends DataStream<T> {
@@ -375,6 +372,19 @@ export class SingleOutputStreamOperator<T> extends DataStream<T> {
   }
 
   /**
+   * Records that the operator's functions or types refuse go to this side output as dead letters, instead of failing the
+   * job: read it by `getSideOutput`. Failures of the engine still fail the job.
+   *
+   * Of such a record the operator emits nothing. What its functions have changed in state before they threw stays changed,
+   * and so does what a timer or window had emitted. Of a source: records that can not be decoded, or get no timestamp.
+   * @throws MillraceError MR_JOB_DEFINITION where the budget is out of range
+   */
+  deadLetters(tag: OutputTag<DeadLetter>, options: DeadLetterOptions = {}): this {
+    this.#settings.deadLetters(tag, options)
+    return this
+  }
+
+  /**
    * Declares the type of the results: between slots they travel as columns, and state of them is checked.
    * @throws MillraceError MR_JOB_DEFINITION where something reads the stream already
    */
@@ -383,7 +393,7 @@ export class SingleOutputStreamOperator<T> extends DataStream<T> {
     return this
   }
 
-  /** What the operator's function wrote to a side output; also late records of windows and dead letters of sources. */
+  /** What the operator's function wrote to a side output; also late records of windows, and dead letters. */
   getSideOutput<Side>(tag: OutputTag<Side>): DataStream<Side> {
     return new DataStream<Side>(this.#builder, [{ node: this.#id, partitioner: { kind: 'forward' }, sideOutput: tag }])
   }

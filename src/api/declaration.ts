@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import type { Duration } from '../common/duration.ts'
 import { durationMs } from '../common/duration.ts'
 import { MillraceError, messageOf } from '../common/errors.ts'
+import type { DeadLetterBudget } from './dead-letters.ts'
 
 const packageFolder = fileURLToPath(new URL('../../', import.meta.url))
 /** The engine's own files: the sources, and what they are compiled to. */
@@ -73,6 +74,17 @@ function checkedDuration(duration: Duration, subject: string, option: string): n
 export function declaredInteger(value: number, subject: string, option: string, least: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value
   throw definitionError(subject, `${option} is ${String(value)}; it has to be a whole number, ${least} at least`)
+}
+
+/** The budget of a dead-letter output; undefined: no limit. */
+export function declaredBudget(budget: DeadLetterBudget | undefined, subject: string): DeadLetterBudget | undefined {
+  if (budget === undefined) return undefined
+  if ('count' in budget) return { count: declaredInteger(budget.count, subject, 'the budget', 0) }
+  const { share, of } = budget
+  if (!(share > 0 && share <= 1)) {
+    throw definitionError(subject, `the share of the budget is ${String(share)}; it has to be above 0 and up to 1`)
+  }
+  return { share, of: declaredInteger(of, subject, 'the records of the budget', 1) }
 }
 
 /** Refuses what types can not keep out of a bundled job: esbuild does not check them. */

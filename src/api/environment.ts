@@ -12,10 +12,11 @@ import {
 import type { StreamGraph } from '../graph/stream-graph.ts'
 import { collectionSource } from './collection-source.ts'
 import { SingleOutputStreamOperator } from './data-stream.ts'
+import type { DeadLetter, DeadLetterBudget } from './dead-letters.ts'
 import { declaredDurationMs, declaredFunction, declaredInteger, declaredText, definitionError } from './declaration.ts'
 import type { OutputTag } from './functions.ts'
 import { sequenceSource } from './sequence-source.ts'
-import type { DeadLetter, Source } from './source.ts'
+import type { Source } from './source.ts'
 import { StreamGraphBuilder } from './stream-graph-builder.ts'
 import { WatermarkStrategy } from './watermark-strategy.ts'
 
@@ -43,6 +44,8 @@ export interface SourceOptions {
    * with its place.
    */
   readonly deadLetters?: OutputTag<DeadLetter>
+  /** Past it the job fails at once (MR_DEAD_LETTER_BUDGET). Left out, there is no limit. */
+  readonly deadLetterBudget?: DeadLetterBudget
 }
 
 /** Options of collections and sequences. */
@@ -192,11 +195,13 @@ export class StreamExecutionEnvironment {
       kind: 'source',
       source: source as Source<unknown>,
       watermarks: (watermarkStrategy as WatermarkStrategy<unknown>).specification,
-      deadLetterTag: options.deadLetters,
     } as const
     const operatorName = declaredText(name, 'fromSource', 'the name')
     const node = this.#builder.add({ spec, name: operatorName, outputType: source.type }, [])
-    return new SingleOutputStreamOperator<T>(this.#builder, node)
+    const stream = new SingleOutputStreamOperator<T>(this.#builder, node)
+    const { deadLetters, deadLetterBudget } = options
+    if (deadLetters === undefined) return stream
+    return stream.deadLetters(deadLetters, deadLetterBudget === undefined ? {} : { budget: deadLetterBudget })
   }
 
   /**

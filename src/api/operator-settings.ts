@@ -1,5 +1,7 @@
 import type { DataType } from '../formats/data-type.ts'
-import { declaredInteger, declaredText, definitionError } from './declaration.ts'
+import type { DeadLetter, DeadLetterOptions } from './dead-letters.ts'
+import { declaredBudget, declaredInteger, declaredText, definitionError } from './declaration.ts'
+import type { OutputTag } from './functions.ts'
 import type { StreamGraphBuilder } from './stream-graph-builder.ts'
 
 /** @internal What may be said of an operator after its declaration, checked. */
@@ -36,6 +38,10 @@ export class OperatorSettings {
 
   chaining(chaining: 'head' | 'never'): void {
     this.#builder.change(this.#id, { chaining })
+  }
+
+  deadLetters(tag: OutputTag<DeadLetter>, { budget }: DeadLetterOptions): void {
+    this.#builder.change(this.#id, { deadLetters: { tag, budget: declaredBudget(budget, this.#subject) } })
   }
 
   outputType(outputType: DataType<unknown>): void {

@@ -63,6 +63,8 @@ export interface SourceReader<T> {
   snapshot(): readonly SourceSplit[]
   /** Place of the record that is being emitted, such as topic, partition and offset: asked for when the chain behind `collect` has thrown. */
   currentPlace?(): string
+  /** The same record as its source holds it, for dead letters; the bytes are copies. */
+  currentRecord?(): SourceRecord
   /** Records between the positions and the ends of the splits, as far as known; for people only. */
   lag?(): number
   close(): Promise<void>
@@ -75,19 +77,26 @@ export interface SourceOutput<T> {
   /** `timestamp`: the record's own, such as Kafka's; `noTimestamp` where there is none. */
   collect(value: T, timestamp: number): void
   /** A record that can not be decoded. Fails the task unless the source has a dead-letter output; `describe` names its place. */
-  deadLetter(record: DeadLetter): void
+  deadLetter(record: UndecodedRecord): void
   /** The split is at its end and holds back no watermark any more. */
   splitFinished(splitId: string): void
 }
 
-/** A record that could not be decoded, with its place. */
-export interface DeadLetter {
+/** A record as its source holds it. */
+export interface SourceRecord {
   /** Human-readable place: topic, partition and offset. */
   readonly place: string
-  readonly error: string
+  readonly topic?: string
+  readonly partition?: number
+  readonly offset?: number
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly timestamp: number
+}
+
+/** A record that could not be decoded, and why. */
+export interface UndecodedRecord extends SourceRecord {
+  readonly error: string
 }
 
 export { noTimestamp } from '../common/timestamps.ts'

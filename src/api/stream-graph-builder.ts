@@ -24,7 +24,10 @@ export interface NodeDeclaration {
 
 /** Settings of a node that may be given after its declaration. */
 export type NodeSettings = Partial<
-  Pick<StreamNode, 'name' | 'uid' | 'parallelism' | 'maxParallelism' | 'chaining' | 'slotSharingGroup' | 'outputType'>
+  Pick<
+    StreamNode,
+    'name' | 'uid' | 'parallelism' | 'maxParallelism' | 'chaining' | 'slotSharingGroup' | 'outputType' | 'deadLetters'
+  >
 >
 
 /** Collects what the builders of a job declare. Nodes are immutable; a setting replaces the node by a changed one. */

@@ -69,6 +69,11 @@ export const errorCodes = {
     remedy: 'Restore with the job that wrote it, or keep uids, types and max parallelism.',
     severity: 'fatal',
   },
+  MR_DEAD_LETTER_BUDGET: {
+    cause: 'An operator had more dead letters than its budget allows.',
+    remedy: 'Look at the dead letters, correct the producer or the function, or raise the budget.',
+    severity: 'fatal',
+  },
   MR_SLOT_OUT_OF_MEMORY: {
     cause: 'A slot reached the soft limit of its heap (R31).',
     remedy: 'Raise taskmanager.memory.task.heap.size, or keep less in functions and state.',
@@ -152,6 +157,11 @@ export const errorCodes = {
   MR_SINK: {
     cause: 'A sink could not write or commit.',
     remedy: 'See the named cause.',
+    severity: 'retryable',
+  },
+  MR_SINK_RECORD: {
+    cause: 'A sink refused a record when it was given to it.',
+    remedy: 'See the named cause; give the sink a dead-letter output where such records may come.',
     severity: 'retryable',
   },
   MR_TRANSACTION_LOST: {

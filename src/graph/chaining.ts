@@ -100,6 +100,7 @@ function chainedOperator({ node, uid }: ResolvedNode, chain: Chain): ChainedOper
     spec: node.spec,
     keySelector: node.keySelector,
     outputType: node.outputType,
+    deadLetters: node.deadLetters,
     declaredAt: node.declaredAt,
     next: chain.edges
       .filter((edge) => edge.from === node.id)

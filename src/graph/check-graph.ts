@@ -59,7 +59,8 @@ function checkOutputs(node: StreamNode, graph: StreamGraph): void {
   if (outputs.length === 0 && node.spec.kind !== 'sink') {
     refuse(node, 'nothing reads its results: end the stream by .sinkTo(…), or remove the operator')
   }
-  const known = sideOutputsOf(node)
+  const own = sideOutputsOf(node)
+  const known = own === 'any' ? own : [...own, ...(node.deadLetters === undefined ? [] : [node.deadLetters.tag.id])]
   for (const { sideOutput } of outputs) {
     if (sideOutput === undefined || known === 'any' || known.includes(sideOutput)) continue
     const list = known.length === 0 ? 'it has none' : `it has ${known.map((id) => `'${id}'`).join(', ')}`
@@ -78,11 +79,10 @@ function sideOutputsOf({ spec }: StreamNode): readonly string[] | 'any' {
     case 'broadcastProcess':
     case 'keyedBroadcastProcess':
       return 'any'
-    case 'source':
-      return spec.deadLetterTag === undefined ? [] : [spec.deadLetterTag.id]
     case 'window':
       if (spec.compute.process !== undefined) return 'any'
       return spec.lateTag === undefined ? [] : [spec.lateTag.id]
+    case 'source':
     case 'map':
     case 'flatMap':
     case 'filter':

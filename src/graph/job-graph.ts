@@ -35,6 +35,7 @@ export interface ChainedOperator {
   readonly spec: OperatorSpec
   readonly keySelector: StreamNode['keySelector']
   readonly outputType: DataType<unknown>
+  readonly deadLetters?: StreamNode['deadLetters']
   readonly declaredAt: string
   /** Where its output goes inside the chain. */
   readonly next: readonly { readonly operatorIndex: number; readonly sideOutput: string | undefined }[]

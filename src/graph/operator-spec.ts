@@ -21,7 +21,7 @@ import type {
   ReduceFunction,
 } from '../api/functions.ts'
 import type { Sink } from '../api/sink.ts'
-import type { DeadLetter, Source } from '../api/source.ts'
+import type { Source } from '../api/source.ts'
 import type { MapStateDescriptor } from '../api/state.ts'
 import type { Trigger } from '../api/triggers.ts'
 import type { WatermarkSpecification } from '../api/watermarks.ts'
@@ -87,8 +87,6 @@ export interface SourceSpec {
   readonly kind: 'source'
   readonly source: Source<Value>
   readonly watermarks: WatermarkSpecification<Value>
-  /** Records that can not be decoded go here; undefined: they fail the job. */
-  readonly deadLetterTag: OutputTag<DeadLetter> | undefined
 }
 
 /** Pairs of records of one key, of which the right one's time is from `lowerBoundMs` to `upperBoundMs` after the left one's, both included. */

@@ -1,4 +1,5 @@
-import type { Key, KeySelector } from '../api/functions.ts'
+import type { DeadLetter, DeadLetterBudget } from '../api/dead-letters.ts'
+import type { Key, KeySelector, OutputTag } from '../api/functions.ts'
 import type { DataType } from '../formats/data-type.ts'
 import type { JobConfiguration } from './job-configuration.ts'
 import type { OperatorSpec } from './operator-spec.ts'
@@ -28,8 +29,17 @@ export interface StreamNode {
   readonly outputType: DataType<unknown>
   /** The key selector of the keyed stream that it reads; undefined for operators on plain streams. The specification of an operator with two keyed inputs has the second one. */
   readonly keySelector: KeySelector<unknown, Key> | undefined
+  /** Where records go that it can not process; undefined: they fail the job. */
+  readonly deadLetters?: DeadLetterSpec | undefined
   /** `file:line` of the call that declared it, for errors. */
   readonly declaredAt: string
+}
+
+/** The dead-letter output of an operator. */
+export interface DeadLetterSpec {
+  readonly tag: OutputTag<DeadLetter>
+  /** undefined: no limit. */
+  readonly budget: DeadLetterBudget | undefined
 }
 
 export interface StreamEdge {

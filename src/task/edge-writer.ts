@@ -67,6 +67,8 @@ export interface EdgeOptions {
   readonly receiverName: string
   /** Where records are combined before they are sent (R34). */
   readonly combination?: WindowCombination | undefined
+  /** It has a dead-letter output: records whose key selector throws are its matter. */
+  readonly receiverTakesFailures?: boolean
 }
 
 export function createEdgeWriter(options: EdgeOptions): EdgeWriter {
@@ -84,7 +86,7 @@ function receiverOf(options: EdgeOptions): Receiver {
     case 'forward':
       return new ForwardReceiver(channels)
     case 'hash':
-      return new HashReceiver(new KeyedChannels(partitioner.keySelector, options))
+      return hashReceiverOf(new KeyedChannels(partitioner.keySelector, options), options)
     case 'rebalance':
     case 'rescale':
       return new RebalanceReceiver(channels, options.subtaskIndex)
@@ -209,6 +211,32 @@ class HashReceiver implements Receiver {
     const keyed = this.#keyed
     const hash = keyed.hashOf(keyed.keyOf(value))
     keyed.channelOf(hash).addHashed(value, timestamp, hash)
+  }
+}
+
+function hashReceiverOf(keyed: KeyedChannels, { receiverTakesFailures }: EdgeOptions): Receiver {
+  return receiverTakesFailures === true ? new ForgivingHashReceiver(keyed) : new HashReceiver(keyed)
+}
+
+/** A record without a key goes to whatever subtask: it asks the key selector again, and makes a dead letter of it. */
+class ForgivingHashReceiver implements Receiver {
+  readonly #keyed: KeyedChannels
+
+  constructor(keyed: KeyedChannels) {
+    this.#keyed = keyed
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    const hash = this.#hashOrZero(value)
+    this.#keyed.channelOf(hash).addHashed(value, timestamp, hash)
+  }
+
+  #hashOrZero(value: unknown): number {
+    try {
+      return this.#keyed.hashOf(this.#keyed.keyOf(value))
+    } catch {
+      return 0
+    }
   }
 }
 

@@ -62,6 +62,7 @@ export class Exchange {
       maxParallelism: receiver.maxParallelism,
       receiverName: receiver.operators[0]?.name ?? receiver.name,
       combination: this.#combinationOf(edge),
+      receiverTakesFailures: receiver.operators[0]?.deadLetters !== undefined,
     })
   }
 
@@ -78,10 +79,14 @@ export class Exchange {
     return windowPartialCodec(combination.aggregate.accumulatorType ?? { kind: 'untyped' })
   }
 
-  /** Both ends of a hash edge know by the operator that reads it whether its records are combined (R34). */
+  /**
+   * Both ends of a hash edge know by the operator that reads it whether its records are combined (R34). Not where single
+   * ones may become dead letters.
+   */
   #combinationOf(edge: JobEdge): WindowCombination | undefined {
     const head = this.#vertex(edge.toVertex).operators[0]
-    return edge.partitioner.kind === 'hash' && head !== undefined ? shuffleCombinationOf(head.spec) : undefined
+    const combines = edge.partitioner.kind === 'hash' && head !== undefined && head.deadLetters === undefined
+    return combines ? shuffleCombinationOf(head.spec) : undefined
   }
 
   #input(channelId: ChannelId): InputChannel {

@@ -5,6 +5,7 @@ import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import type { KeyedSnapshot } from '../state/keyed-snapshot.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { OperatorStateBackend, OperatorStateSnapshot } from '../state/operator-state-backend.ts'
+import type { DeadLetterOutput } from './dead-letter-output.ts'
 
 /** Takes records: the next operator of the chain, a fan-out, or the writer of an edge. A record is (value, timestamp), with no wrapper. */
 export interface Receiver {
@@ -126,6 +127,8 @@ export interface OperatorContext {
   /** Watermark to start from: the minimum of the restored pieces, or −Infinity (R33). */
   readonly restoredWatermark: number
   readonly metrics: OperatorMetrics
+  /** For records that fail when they are no longer processed, such as those in flight; others are diverted by who calls. */
+  readonly deadLetters?: DeadLetterOutput
   /** Schedules the task again. */
   wake(): void
   fail(error: unknown): void

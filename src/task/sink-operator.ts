@@ -44,7 +44,7 @@ export class SinkOperator implements Operator {
     try {
       this.#writer.write(value, timestamp)
     } catch (error) {
-      throw this.#error('write', error)
+      throw this.#recordError(error)
     }
   }
 
@@ -119,6 +119,16 @@ export class SinkOperator implements Operator {
       }
       this.#pending.shift()
     }
+  }
+
+  /** What the sink throws itself with a code is its own failure; anything else is said to be of the record. */
+  #recordError(error: unknown): MillraceError {
+    if (isMillraceError(error)) return error
+    const { operatorName } = this.#context
+    return new MillraceError('MR_SINK_RECORD', `sink "${operatorName}" could not write: ${messageOf(error)}`, {
+      cause: error,
+      operator: operatorName,
+    })
   }
 
   #error(what: string, error: unknown): MillraceError {

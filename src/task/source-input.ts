@@ -1,10 +1,11 @@
-import type { SourceReader, SourceSplit } from '../api/source.ts'
+import type { SourceReader, SourceRecord, SourceSplit } from '../api/source.ts'
 import { isMillraceError, MillraceError } from '../common/errors.ts'
 import type { Clock } from '../common/ports.ts'
-import { endWatermark } from '../common/timestamps.ts'
+import { endWatermark, noTimestamp } from '../common/timestamps.ts'
 import type { SourceSpec } from '../graph/operator-spec.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import { ActiveTime } from './active-time.ts'
+import type { DeadLetterOutput } from './dead-letter-output.ts'
 import type { OperatorMetrics, Receiver } from './operator.ts'
 import { userFunctionError } from './operators/user-function-error.ts'
 import { recordsPerBatch } from './record-batch.ts'
@@ -20,7 +21,8 @@ export interface SourceInputOptions {
   readonly splits: readonly SourceSplit[]
   readonly noMoreSplits: boolean
   readonly receiver: Receiver
-  readonly deadLetters: Receiver | undefined
+  /** undefined: records that can not be decoded fail the task. */
+  readonly deadLetters: DeadLetterOutput | undefined
   readonly metrics: OperatorMetrics
   readonly autoWatermarkIntervalMs: number
   readonly clock: Clock
@@ -29,6 +31,8 @@ export interface SourceInputOptions {
   /** Before the first record after an idle time. */
   onActive(): void
 }
+
+const unknownBytes = { key: null, value: null, timestamp: noTimestamp } as const
 
 const nothing: InputEvent = { type: 'nothing' }
 const progress: InputEvent = { type: 'progress' }
@@ -59,7 +63,11 @@ export class SourceInput implements TaskInput {
     this.#tickMs = tickMs(autoWatermarkIntervalMs, spec.watermarks.idleTimeoutMs)
     this.#activeTime = new ActiveTime(clock, 2 * this.#tickMs)
     this.#nextTickAt = this.#watermarks.periodic ? clock.monotonicMs() + this.#tickMs : Number.POSITIVE_INFINITY
-    this.#output = new ChainSourceOutput({ ...options, watermarks: this.#watermarks })
+    this.#output = new ChainSourceOutput({
+      ...options,
+      watermarks: this.#watermarks,
+      currentRecord: () => this.currentRecord(),
+    })
     this.#reader = spec.source.createReader({
       subtaskIndex,
       parallelism,
@@ -97,6 +105,13 @@ export class SourceInput implements TaskInput {
   /** Stops as if the input had ended (`--drain`). */
   drain(): void {
     if (this.#state === 'reading') this.#state = 'lastWatermark'
+  }
+
+  /** The record that the chain has now; undefined: none. */
+  currentRecord(): SourceRecord | undefined {
+    if (!this.#output.emitting) return undefined
+    const place = this.#place()
+    return this.#reader.currentRecord?.() ?? { place: place ?? `source "${this.#operatorName}"`, ...unknownBytes }
   }
 
   snapshotSplits(): readonly SourceSplit[] {
@@ -187,10 +202,14 @@ export class SourceInput implements TaskInput {
     }
   }
 
+  #place(): string | undefined {
+    const split = this.#output.splitId
+    return this.#reader.currentPlace?.() ?? (split === undefined ? undefined : `split ${split}`)
+  }
+
   /** In the task of the source a record is named by its place. */
   #withPlace(error: unknown): MillraceError {
-    const split = this.#output.splitId
-    const place = this.#reader.currentPlace?.() ?? (split === undefined ? undefined : `split ${split}`)
+    const place = this.#place()
     const wrapped = userFunctionError(error, this.#operatorName, 'the reader')
     if (place === undefined) return wrapped
     return new MillraceError(

@@ -1,7 +1,9 @@
-import type { DeadLetter, SourceOutput } from '../api/source.ts'
+import type { SourceOutput, SourceRecord, UndecodedRecord } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
 import type { SourceSpec } from '../graph/operator-spec.ts'
+import type { DeadLetterOutput, Undeliverable } from './dead-letter-output.ts'
 import type { OperatorMetrics, Receiver } from './operator.ts'
+import { jsonText } from './record-text.ts'
 import { type StreamWatermarks, timestampsOf, type WatermarkPart } from './stream-watermarks.ts'
 
 export interface ChainSourceOutputOptions {
@@ -9,8 +11,10 @@ export interface ChainSourceOutputOptions {
   readonly operatorName: string
   /** The chain behind the source. */
   readonly receiver: Receiver
-  /** undefined where nothing reads them, or the source has no dead-letter output. */
-  readonly deadLetters: Receiver | undefined
+  /** undefined: the source has no dead-letter output. */
+  readonly deadLetters: DeadLetterOutput | undefined
+  /** As the source holds it. */
+  currentRecord(): SourceRecord | undefined
   readonly watermarks: StreamWatermarks
   readonly metrics: OperatorMetrics
 }
@@ -44,6 +48,7 @@ export class ChainSourceOutput implements SourceOutput<unknown> {
 
   collect(value: unknown, recordTimestamp: number): void {
     this.emitting = true
+    if (this.#options.deadLetters !== undefined && !this.#hasTimestamp(value, recordTimestamp)) return
     const timestamp = this.#timestampOf === undefined ? recordTimestamp : this.#timestampOf(value, recordTimestamp)
     const part = this.#part
     this.records++
@@ -53,17 +58,36 @@ export class ChainSourceOutput implements SourceOutput<unknown> {
     this.emitting = false
   }
 
-  deadLetter(record: DeadLetter): void {
-    const { spec, operatorName, deadLetters, metrics } = this.#options
-    metrics.deadLetters++
-    if (spec.deadLetterTag === undefined) {
-      throw new MillraceError(
-        'MR_DESERIALIZATION',
-        `source "${operatorName}" can not decode ${record.place}: ${record.error}`,
-        { operator: operatorName },
-      )
+  deadLetter(record: UndecodedRecord): void {
+    const { operatorName, deadLetters, metrics } = this.#options
+    if (deadLetters === undefined) metrics.deadLetters++
+    const error = new MillraceError(
+      'MR_DESERIALIZATION',
+      `source "${operatorName}" can not decode ${record.place}: ${record.error}`,
+      { operator: operatorName },
+    )
+    const { timestamp, error: reason } = record
+    this.#divert(error, { record: null, recordKey: null, timestamp, origin: record, reason })
+  }
+
+  /** Asks for the timestamp before anything has seen the record; false: that has made a dead letter of it. */
+  #hasTimestamp(value: unknown, recordTimestamp: number): boolean {
+    try {
+      this.#timestampOf?.(value, recordTimestamp)
+      return true
+    } catch (error) {
+      const origin = this.#options.currentRecord()
+      this.#divert(error, { record: jsonText(value), recordKey: null, timestamp: recordTimestamp, origin })
+      this.emitting = false
+      return false
     }
-    deadLetters?.processElement(record, record.timestamp)
+  }
+
+  #divert(error: unknown, undeliverable: Undeliverable): void {
+    const { deadLetters, metrics } = this.#options
+    if (deadLetters === undefined) throw error
+    deadLetters.records = this.records + metrics.deadLetters + 1
+    deadLetters.take(error, () => undeliverable)
   }
 
   splitFinished(splitId: string): void {

@@ -5,10 +5,10 @@ import { secondKeySelectorOf } from '../graph/operator-spec.ts'
 import { SubtaskSnapshots } from '../state/subtask-snapshots.ts'
 import type { Chain } from './chain.ts'
 import { buildChain, type OperatorOutputs, type WrittenEdge } from './chain-builder.ts'
+import { createChainedOperator, deadLettersOf, SourcePlace } from './dead-letter-wiring.ts'
 import { GateInput, type GateReceiver } from './gate-input.ts'
 import type { InputChannel } from './input-channel.ts'
-import type { Operator, OperatorMetrics } from './operator.ts'
-import { createOperator } from './operators/create-operator.ts'
+import type { Operator, OperatorContext, OperatorMetrics } from './operator.ts'
 import type { SubtaskDeployment } from './slot-protocol.ts'
 import { SourceInput } from './source-input.ts'
 import { SubtaskCheckpoints } from './subtask-checkpoints.ts'
@@ -45,32 +45,38 @@ export function buildSubtask(parts: SubtaskParts): BuiltSubtask {
   const metrics = vertex.operators.map(
     (): OperatorMetrics => ({ recordsIn: 0, recordsOut: 0, lateRecordsDropped: 0, deadLetters: 0 }),
   )
+  const sourcePlace = new SourcePlace()
   const { chain, headOutputs } = buildChain({
     vertex,
     edges: channels.edges,
     createOperator: (index, outputs) =>
-      operatorOf(parts, { index, outputs, metrics: metrics[index] as OperatorMetrics }),
+      operatorOf(parts, { index, outputs, metrics: metrics[index] as OperatorMetrics, sourcePlace }),
   })
   const { attemptId } = deployment
   return {
     chain,
     checkpoints: new SubtaskCheckpoints(attemptId, chain, snapshotsOf(parts, attemptId), services),
     metrics,
-    createInput: () => inputOf(parts, chain, headOutputs, metrics[0] as OperatorMetrics),
+    createInput: () =>
+      inputOf(parts, chain, { outputs: headOutputs, metrics: metrics[0] as OperatorMetrics, sourcePlace }),
   }
 }
 
-interface OperatorPlace {
-  readonly index: number
+interface HeadPlace {
   readonly outputs: OperatorOutputs
   readonly metrics: OperatorMetrics
+  readonly sourcePlace: SourcePlace
+}
+
+interface OperatorPlace extends HeadPlace {
+  readonly index: number
 }
 
 function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
   const { vertex, deployment, services, restored } = parts
   const chained = vertex.operators[place.index] as ChainedOperator
   const state = restored.operators[place.index] as OperatorState
-  return createOperator(chained.spec, {
+  const context: OperatorContext = {
     operatorName: chained.name,
     operatorUid: chained.uid,
     attemptId: deployment.attemptId,
@@ -91,7 +97,8 @@ function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
     metrics: place.metrics,
     wake: () => services.wake(),
     fail: (error) => parts.fail(error),
-  })
+  }
+  return createChainedOperator(chained, context, place.outputs, place.sourcePlace)
 }
 
 function snapshotsOf({ vertex, deployment, services, restored }: SubtaskParts, attemptId: AttemptId): SubtaskSnapshots {
@@ -107,12 +114,7 @@ function snapshotsOf({ vertex, deployment, services, restored }: SubtaskParts, a
   })
 }
 
-function inputOf(
-  parts: SubtaskParts,
-  chain: Chain,
-  headOutputs: OperatorOutputs,
-  headMetrics: OperatorMetrics,
-): TaskInput {
+function inputOf(parts: SubtaskParts, chain: Chain, { outputs, metrics, sourcePlace }: HeadPlace): TaskInput {
   const { vertex, deployment, channels, services } = parts
   const { configuration } = services.graph
   const head = vertex.operators[0] as ChainedOperator
@@ -125,23 +127,24 @@ function inputOf(
       headName: head.name,
     })
   }
-  const tag = head.spec.deadLetterTag
-  return new SourceInput({
+  const input = new SourceInput({
     spec: head.spec,
     operatorName: head.name,
     subtaskIndex: deployment.subtaskIndex,
     parallelism: deployment.parallelism,
     splits: deployment.splits,
     noMoreSplits: deployment.noMoreSplits,
-    receiver: headOutputs.output,
-    deadLetters: tag === undefined ? undefined : headOutputs.sideOutput(tag.id),
-    metrics: headMetrics,
+    receiver: outputs.output,
+    deadLetters: deadLettersOf(head, outputs, metrics),
+    metrics,
     autoWatermarkIntervalMs: configuration.autoWatermarkIntervalMs,
     clock: services.clock,
     wake: () => services.wake(),
     fail: (error) => parts.fail(error),
     onActive: () => chain.inputStatus('active'),
   })
+  sourcePlace.recordOf = () => input.currentRecord()
+  return input
 }
 
 /** By channel. */

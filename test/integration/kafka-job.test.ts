@@ -1,6 +1,6 @@
 import { count, outputTag, TumblingEventTimeWindows, WatermarkStrategy } from 'millrace'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import type { DeadLetter } from '../../src/api/source.ts'
+import type { DeadLetter } from '../../src/api/dead-letters.ts'
 import { KafkaSource } from '../../src/connectors/kafka/index.ts'
 import { json, long, record, string } from '../../src/formats/index.ts'
 import { collectingSink, startTestCluster } from '../../src/testing/index.ts'

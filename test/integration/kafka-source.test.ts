@@ -106,6 +106,9 @@ describe('records', () => {
     expect(run.deadLetters).toEqual([
       {
         place: `topic ${topic}, partition 0, offset 1`,
+        topic,
+        partition: 0,
+        offset: 1,
         error: expect.stringContaining('JSON'),
         key: new Uint8Array(Buffer.from('k')),
         value: new Uint8Array(Buffer.from('{')),

@@ -58,7 +58,7 @@ class LinesEncoder<T> implements PartEncoder<T> {
   write(value: T): void {
     const text = this.#encode(value)
     if (typeof text !== 'string') {
-      throw new MillraceError('MR_SINK', `FileSink: ${typeof value} has no text: give encode, or emit records`)
+      throw new MillraceError('MR_SINK_RECORD', `FileSink: ${typeof value} has no text: give encode, or emit records`)
     }
     this.#text += `${text}\n`
   }

@@ -1,9 +1,9 @@
-import type { PollResult, SourceOutput, SourceReader, SourceSplit } from '../../api/source.ts'
+import type { PollResult, SourceOutput, SourceReader, SourceRecord, SourceSplit } from '../../api/source.ts'
 import { kafkaSplitOf, sourceSplitOf } from './kafka-split.ts'
 import type { FetchedRegion, PartitionFetcher } from './partition-fetcher.ts'
 import { PartitionReading } from './partition-reading.ts'
 import { RecordCursor } from './record-cursor.ts'
-import type { RecordEmitter } from './record-emitters.ts'
+import { type RecordEmitter, sourceRecordAt } from './record-emitters.ts'
 
 /** Reads the partitions of one subtask. */
 export class KafkaReader<T> implements SourceReader<T> {
@@ -61,6 +61,10 @@ export class KafkaReader<T> implements SourceReader<T> {
 
   currentPlace(): string {
     return this.#cursor.placeOf(this.#cursor.current)
+  }
+
+  currentRecord(): SourceRecord {
+    return sourceRecordAt(this.#cursor, this.#cursor.current)
   }
 
   lag(): number {

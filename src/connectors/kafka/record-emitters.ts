@@ -1,4 +1,4 @@
-import type { SourceOutput } from '../../api/source.ts'
+import type { SourceOutput, SourceRecord } from '../../api/source.ts'
 import { messageOf } from '../../common/errors.ts'
 import type { Decoder } from '../../formats/format.ts'
 import { NotYetDecodable } from '../../formats/not-yet-decodable.ts'
@@ -98,14 +98,21 @@ function isNotYet(error: unknown, waitFor: WaitFor): boolean {
 }
 
 function deadLetter<T>(records: RecordCursor, output: SourceOutput<T>, error: unknown): void {
-  const { bytes, current, keyStarts, keyEnds, valueStarts, valueEnds, timestamps } = records
-  output.deadLetter({
-    place: records.placeOf(current),
-    error: messageOf(error),
-    key: copyOf(rangeOf(bytes, keyStarts[current] as number, keyEnds[current] as number)),
-    value: copyOf(rangeOf(bytes, valueStarts[current] as number, valueEnds[current] as number)),
-    timestamp: timestamps[current] as number,
-  })
+  output.deadLetter({ ...sourceRecordAt(records, records.current), error: messageOf(error) })
+}
+
+/** A record with copies of its bytes: those of the cursor may be used again. */
+export function sourceRecordAt(records: RecordCursor, index: number): SourceRecord {
+  const { bytes, keyStarts, keyEnds, valueStarts, valueEnds, timestamps, offsets, topic, partition } = records
+  return {
+    place: records.placeOf(index),
+    topic,
+    partition,
+    offset: offsets[index] as number,
+    key: copyOf(rangeOf(bytes, keyStarts[index] as number, keyEnds[index] as number)),
+    value: copyOf(rangeOf(bytes, valueStarts[index] as number, valueEnds[index] as number)),
+    timestamp: timestamps[index] as number,
+  }
 }
 
 function copyOf(bytes: Buffer | null): Uint8Array | null {

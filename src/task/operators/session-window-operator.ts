@@ -163,10 +163,13 @@ export class SessionWindowOperator extends OperatorBase {
       sessions.splice(index, 0, session)
       return session
     }
-    for (const other of sessions.splice(index + 1, count - 1)) {
-      first.contents = this.#contents.merge(first.contents, other.contents)
+    // Nothing is changed before the functions have succeeded.
+    let { contents } = first
+    for (const other of sessions.slice(index + 1, index + count)) {
+      contents = this.#contents.merge(contents, other.contents)
     }
-    first.contents = add(first.contents)
+    first.contents = add(contents)
+    sessions.splice(index + 1, count - 1)
     first.start = start
     first.end = end
     return first
@@ -191,11 +194,17 @@ export class SessionWindowOperator extends OperatorBase {
     const due = sessions?.filter((session) => session.deadline === deadline.time) ?? []
     // None: its session was merged into one with an earlier deadline, or another entry of the same time has done it.
     if (sessions === undefined || due.length === 0) return
+    // One at most: sessions of a key do not overlap. It fires when all else is done, so that nothing is left half done
+    // where its function throws and the record goes to the dead letters.
+    const firing = due.find((session) => deadline.time === session.end - 1)
     for (const session of due) {
       if (!this.#reachSession(session, deadline)) sessions.splice(sessions.indexOf(session), 1)
     }
     if (sessions.length === 0) this.#sessions.removeEntry(namespace)
     else this.#sessions.set(namespace, sessions)
+    if (firing === undefined) return
+    const retained = cleanupTime(firing.end, this.#allowedLatenessMs) > firing.end - 1
+    this.#results.emit(detachedKey(deadline.key), windowOf(firing), firing.contents, retained)
   }
 
   /** False: the session is over. A deadline is not after the time to fire, so one that is later follows the firing. */
@@ -206,9 +215,6 @@ export class SessionWindowOperator extends OperatorBase {
       return true
     }
     const cleanup = cleanupTime(session.end, this.#allowedLatenessMs)
-    if (deadline.time === lastTime) {
-      this.#results.emit(detachedKey(deadline.key), windowOf(session), session.contents, cleanup > lastTime)
-    }
     if (deadline.time >= cleanup) return false
     this.#schedule(session, cleanup, deadline)
     return true

@@ -174,10 +174,14 @@ export class WindowOperator extends OperatorBase {
       before === undefined ? this.#stored.first(element) : this.#stored.add(before, element),
     )
     this.#contents.set(place, contents)
-    const result = this.#trigger.onElement(value, timestamp, window)
-    if (fires(result)) this.#fire(key, window, place, !purges(result))
-    if (purges(result)) this.#contents.remove(place)
-    this.#registerCleanupTimer(window)
+    try {
+      const result = this.#trigger.onElement(value, timestamp, window)
+      if (fires(result)) this.#fire(key, window, place, !purges(result))
+      if (purges(result)) this.#contents.remove(place)
+    } finally {
+      // Also of a record that becomes a dead letter: its window must not stay for ever.
+      this.#registerCleanupTimer(window)
+    }
   }
 
   #onEventTime(time: number, window: TimeWindow): void {
@@ -202,11 +206,18 @@ export class WindowOperator extends OperatorBase {
   }
 
   #finishTimer(window: TimeWindow, place: Key, { result, isOver }: TimerOutcome): void {
-    if (fires(result)) {
-      this.#fire(this.#keys.keyedState.currentKey, window, place, !(isOver || purges(result)))
+    try {
+      if (fires(result)) {
+        this.#fire(this.#keys.keyedState.currentKey, window, place, !(isOver || purges(result)))
+      }
+    } finally {
+      // Also where its function throws and that becomes a dead letter: the window is over all the same.
+      if (isOver || purges(result)) this.#contents.remove(place)
+      if (isOver) this.#clear(window)
     }
-    if (isOver || purges(result)) this.#contents.remove(place)
-    if (!isOver) return
+  }
+
+  #clear(window: TimeWindow): void {
     this.#trigger.clear(window)
     this.#results.clear(window)
     this.#merging?.retire(window)

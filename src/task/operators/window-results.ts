@@ -1,5 +1,8 @@
 import type { Key, ProcessWindowFunction, TimeWindow } from '../../api/functions.ts'
+import type { MillraceError } from '../../common/errors.ts'
+import { hashKey } from '../../common/key.ts'
 import type { WindowComputation } from '../../graph/operator-spec.ts'
+import type { KeyedStateBackend } from '../../state/keyed-state-backend.ts'
 import type { OperatorContext } from '../operator.ts'
 import { TimestampedCollector } from './timestamped-collector.ts'
 import { userFunctionError } from './user-function-error.ts'
@@ -14,6 +17,7 @@ export class WindowResults {
   readonly #collector: TimestampedCollector
   readonly #functionContext: WindowFunctionContext
   readonly #operatorName: string
+  readonly #keyedState: KeyedStateBackend | undefined
 
   /** @param namespaceOf of the windows' own state; undefined where they grow together and can have none */
   constructor(
@@ -27,6 +31,7 @@ export class WindowResults {
     this.#collector = new TimestampedCollector(context)
     this.#functionContext = new WindowFunctionContext(context, namespaceOf)
     this.#operatorName = context.operatorName
+    this.#keyedState = context.keyedState
   }
 
   set currentWatermark(watermark: number) {
@@ -38,7 +43,7 @@ export class WindowResults {
     try {
       elements = this.#contents.elements(contents, retained)
     } catch (error) {
-      throw userFunctionError(error, this.#operatorName, 'getResult')
+      throw this.#failure(error, key, 'getResult')
     }
     this.emitElements(key, window, elements)
   }
@@ -54,8 +59,14 @@ export class WindowResults {
     try {
       this.#process.process(key, this.#functionContext, elements, this.#collector)
     } catch (error) {
-      throw userFunctionError(error, this.#operatorName, 'process')
+      throw this.#failure(error, key, 'process')
     }
+  }
+
+  /** A dead letter is named by the current key, which not every kind of window sets as it fires. */
+  #failure(error: unknown, key: Key, functionName: string): MillraceError {
+    this.#keyedState?.setCurrentKey(key, hashKey(key))
+    return userFunctionError(error, this.#operatorName, functionName)
   }
 
   /** The window of the current key is over: its function may clear what it keeps for it. */

@@ -1,11 +1,11 @@
 import type {
-  DeadLetter,
   EnumeratorContext,
   Source,
   SourceOutput,
   SourceReader,
   SourceSplit,
   SplitEnumerator,
+  UndecodedRecord,
 } from '../../../src/api/source.ts'
 import { systemClock } from '../../../src/common/system-ports.ts'
 import { kafkaEnumerator } from '../../../src/connectors/kafka/kafka-enumerator.ts'
@@ -19,7 +19,7 @@ export interface Collected<T> {
 /** Drives a reader by hand, as a task would: polls, waits to be woken, takes snapshots. */
 export class SourceRun<T> {
   readonly records: Collected<T>[] = []
-  readonly deadLetters: DeadLetter[] = []
+  readonly deadLetters: UndecodedRecord[] = []
   readonly finishedSplits: string[] = []
   readonly reader: SourceReader<T>
   ended = false

@@ -1,22 +1,24 @@
 import { expect, test } from 'vitest'
+import type { DeadLetter } from '../../../src/api/dead-letters.ts'
+import { outputTag } from '../../../src/api/descriptors.ts'
 import type {
-  DeadLetter,
   PollResult,
   Source,
   SourceOutput,
   SourceReader,
   SourceSplit,
+  UndecodedRecord,
 } from '../../../src/api/source.ts'
 import type { WatermarkSpecification } from '../../../src/api/watermarks.ts'
 import { endWatermark } from '../../../src/common/timestamps.ts'
-import type { SourceSpec } from '../../../src/graph/operator-spec.ts'
+import { DeadLetterOutput } from '../../../src/task/dead-letter-output.ts'
 import { SourceInput, type SourceInputOptions } from '../../../src/task/source-input.ts'
 import { barrier, TestClock } from './support.ts'
 
 type Item =
   | { readonly split: string; readonly timestamp: number; readonly value?: unknown }
   | { readonly finished: string }
-  | { readonly deadLetter: DeadLetter }
+  | { readonly deadLetter: UndecodedRecord }
 
 /** Emits what the test pushes; ends when told. */
 class ScriptedReader implements SourceReader<unknown> {
@@ -80,7 +82,7 @@ interface Given {
   readonly splits?: readonly string[]
   readonly intervalMs?: number
   readonly receive?: (value: unknown) => void
-  readonly deadLetterTag?: SourceSpec['deadLetterTag']
+  readonly deadLetters?: boolean
 }
 
 function sourceOf(given: Given = {}) {
@@ -95,7 +97,7 @@ function sourceOf(given: Given = {}) {
   }
   const metrics = { recordsIn: 0, recordsOut: 0, lateRecordsDropped: 0, deadLetters: 0 }
   const options: SourceInputOptions = {
-    spec: { kind: 'source', source, watermarks: given.watermarks ?? ascending, deadLetterTag: given.deadLetterTag },
+    spec: { kind: 'source', source, watermarks: given.watermarks ?? ascending },
     operatorName: 'ads',
     subtaskIndex: 0,
     parallelism: 1,
@@ -107,7 +109,14 @@ function sourceOf(given: Given = {}) {
         log.push(`record ${timestamp}`)
       },
     },
-    deadLetters: { processElement: (value) => log.push(`dead letter ${(value as DeadLetter).place}`) },
+    deadLetters: given.deadLetters
+      ? new DeadLetterOutput({
+          spec: { tag: outputTag('dead'), budget: undefined },
+          operatorName: 'ads',
+          receiver: { processElement: (value) => log.push(`dead letter ${(value as DeadLetter).place}`) },
+          metrics,
+        })
+      : undefined,
     metrics,
     autoWatermarkIntervalMs: given.intervalMs ?? 0,
     clock,
@@ -298,7 +307,7 @@ test.each([Number.NaN, undefined, '12', Number.POSITIVE_INFINITY])('%s is no tim
   expect(run).toThrow(expect.objectContaining({ code: 'MR_USER_FUNCTION', operator: 'ads' }))
 })
 
-const letter: DeadLetter = { place: 'topic-0 at 5', error: 'no JSON', key: null, value: null, timestamp: 0 }
+const letter: UndecodedRecord = { place: 'topic-0 at 5', error: 'no JSON', key: null, value: null, timestamp: 0 }
 
 test('a record that can not be decoded fails the task, naming its place', () => {
   const { reader, run } = sourceOf()
@@ -309,7 +318,7 @@ test('a record that can not be decoded fails the task, naming its place', () => 
 })
 
 test('it goes to the dead-letter output where the source has one', () => {
-  const { reader, run, metrics } = sourceOf({ deadLetterTag: { id: 'dead', type: { kind: 'untyped' } } })
+  const { reader, run, metrics } = sourceOf({ deadLetters: true })
   reader.items.push({ deadLetter: letter })
   expect(run()).toEqual(['dead letter topic-0 at 5'])
   expect(metrics.deadLetters).toBe(1)
