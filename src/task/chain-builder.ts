@@ -48,8 +48,9 @@ function nodesOf(
   operators: readonly (Operator | undefined)[],
 ): ChainNode[] {
   const origins = watermarkOrigins(vertex, operators)
-  return vertex.operators.map(({ uid }, index) => ({
+  return vertex.operators.map(({ uid, next }, index) => ({
     uid,
+    next: next.map(({ operatorIndex }) => operatorIndex),
     operator: operators[index],
     edges: edgesFrom(edges, index).map(({ writer }) => writer),
     watermarkOrigin: origins[index] as number,

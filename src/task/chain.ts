@@ -16,6 +16,8 @@ export interface ChainNode {
   readonly operator: Operator | undefined
   /** Edges that carry its outputs. */
   readonly edges: readonly EdgeWriter[]
+  /** Where its records go inside the chain; left out: to any later one. */
+  readonly next?: readonly number[]
   /** The operator whose watermarks it gets: the nearest one before it that makes its own, or −1: those of the subtask's input. */
   readonly watermarkOrigin: number
 }
@@ -36,6 +38,8 @@ export class Chain {
   readonly #origins: readonly WatermarkOrigin[]
   /** From the last to the first: room is made from the end on. */
   readonly #asynchronous: readonly AsynchronousPlace[]
+  /** By node: what its records may come to. */
+  readonly #asynchronousBehind: readonly (readonly AsynchronousResults[])[]
   readonly #steps: Step[] = []
 
   constructor(nodes: readonly ChainNode[]) {
@@ -50,6 +54,7 @@ export class Chain {
         operator?.asynchronous === undefined ? [] : [{ index, results: operator.asynchronous }],
       )
       .toReversed()
+    this.#asynchronousBehind = resultsBehind(nodes)
   }
 
   /** False: an output has no credit, or an operator can take no more (R33). */
@@ -67,7 +72,8 @@ export class Chain {
 
   /** An asynchronous operator has as many records in flight as it takes: no input is read, all else goes on. */
   get full(): boolean {
-    return this.#isFullBehind(-1)
+    for (const { results } of this.#asynchronous) if (results.full) return true
+    return false
   }
 
   /** Nothing is in flight: the input may end. */
@@ -198,7 +204,7 @@ export class Chain {
   }
 
   #isFullBehind(index: number): boolean {
-    for (const place of this.#asynchronous) if (place.index > index && place.results.full) return true
+    for (const results of this.#asynchronousBehind[index] ?? []) if (results.full) return true
     return false
   }
 
@@ -240,6 +246,27 @@ export class Chain {
   #control(item: ControlItem): void {
     for (const edge of this.#edges) edge.control(item)
   }
+}
+
+/** By node, from the last to the first: asynchronous operators that its records may come to. */
+function resultsBehind(nodes: readonly ChainNode[]): readonly (readonly AsynchronousResults[])[] {
+  const behind: (readonly AsynchronousResults[])[] = nodes.map(() => [])
+  for (let index = nodes.length - 1; index >= 0; index--) {
+    const next =
+      nodes[index]?.next ??
+      nodes
+        .keys()
+        .filter((later) => later > index)
+        .toArray()
+    const found = new Set<AsynchronousResults>()
+    for (const later of next) {
+      const own = nodes[later]?.operator?.asynchronous
+      if (own !== undefined) found.add(own)
+      for (const results of behind[later] ?? []) found.add(results)
+    }
+    behind[index] = [...found]
+  }
+  return behind
 }
 
 function makesWatermarks(node: Pick<ChainNode, 'operator'>): node is { readonly operator: Operator } {

@@ -104,9 +104,10 @@ export class Subtask {
     const running = this.#running
     if (running === undefined || this.#state !== 'running' || this.#backpressured) return Number.POSITIVE_INFINITY
     const { clock } = this.#services
-    const next = running.chain.nextProcessingTime()
+    // A step that waits for room in an asynchronous operator is woken by it, and so is a full one's input.
+    const next = running.chain.stepping ? Number.POSITIVE_INFINITY : running.chain.nextProcessingTime()
     const processingTime = next === Number.POSITIVE_INFINITY ? next : clock.monotonicMs() + (next - clock.now())
-    return Math.min(this.#flushAt, running.input.nextDeadline, processingTime)
+    return Math.min(this.#flushAt, this.#full ? Number.POSITIVE_INFINITY : running.input.nextDeadline, processingTime)
   }
 
   trigger(barrier: CheckpointBarrier): void {

@@ -114,12 +114,12 @@ const branches: Readonly<
 }
 
 test.each([
-  ['without checkpoints', undefined, false],
-  ['with checkpoints', '50ms', false],
-  ['with checkpoints, through a failure', '5ms', true],
+  ['without checkpoints', undefined, false, '20s'],
+  ['with checkpoints', '50ms', false, '20ms'],
+  ['with checkpoints, through a failure', '10ms', true, '20ms'],
 ] as const)(
   'a bounded job ends %s with all windows and timers fired, nothing in flight, and its sinks committed (R12)',
-  async (_name, interval, fails) => {
+  async (_name, interval, fails, latency) => {
     const sinks = new Map(Object.keys(branches).map((name) => [name, collectingSink<unknown>()]))
     await using cluster = startTestCluster()
     const build: JobBuilder = (env) => {
@@ -133,7 +133,7 @@ test.each([
       const source = scriptedSource(scripts as Event[][], { recordsAtOnce: 7, interval: '3ms' })
       const events = env.fromSource(source, ascending, 'events')
       for (const [name, { declare }] of Object.entries(branches)) {
-        const stream = declare(events, () => cluster.delay('20ms'))
+        const stream = declare(events, () => cluster.delay(latency))
         const sink = sinks.get(name)
         // Stateful operators of one kind are told apart.
         if ('uid' in stream && typeof stream.uid === 'function') stream.uid(name)
