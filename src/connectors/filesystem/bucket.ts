@@ -22,7 +22,7 @@ export function bucketByTime<T>(pattern = 'yyyy-MM-dd--HH'): BucketAssigner<T> {
   return (_value, timestamp) => {
     const date = new Date(timestamp)
     if (Number.isNaN(date.getTime())) {
-      throw new MillraceError('MR_SINK', 'FileSink: a record without a timestamp has no bucket of time')
+      throw new MillraceError('MR_SINK_RECORD', 'FileSink: a record without a timestamp has no bucket of time')
     }
     return parts.map((part) => patternParts[part]?.(date) ?? part.replaceAll("'", '')).join('')
   }
