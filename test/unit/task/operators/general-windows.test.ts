@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { count, sum } from '../../../../src/api/aggregates.ts'
-import { valueStateDescriptor } from '../../../../src/api/descriptors.ts'
+import { listStateDescriptor, reducingStateDescriptor, valueStateDescriptor } from '../../../../src/api/descriptors.ts'
 import type { StreamExecutionEnvironment } from '../../../../src/api/environment.ts'
 import type { Collector } from '../../../../src/api/functions.ts'
 import type { KeyedStream } from '../../../../src/api/keyed-stream.ts'
@@ -279,6 +279,83 @@ describe('The general window operator', () => {
     expect(restored.metrics.lateRecordsDropped).toBe(late)
     restored.endInput()
     expect(take(restored)).toEqual([])
+  })
+
+  test.each([
+    ['a record', always],
+    ['a timer', ContinuousEventTimeTrigger.of(1)],
+  ])('hands out elements that later records do not change, when %s fires it (R7).', async (_name, trigger) => {
+    const harness = await harnessOf((clicks) =>
+      clicks
+        .window(TumblingEventTimeWindows.of(10))
+        .trigger(trigger)
+        .process<readonly Click[]>({ process: (_key, _context, elements, out) => out.collect(elements) }),
+    )
+    for (const value of [1, 2, 3]) {
+      harness.processElement(['a', value], value - 1)
+      harness.processWatermark(value)
+    }
+    expect(take(harness)).toEqual([
+      [['a', 1]],
+      [
+        ['a', 1],
+        ['a', 2],
+      ],
+      [
+        ['a', 1],
+        ['a', 2],
+        ['a', 3],
+      ],
+    ])
+  })
+
+  test('leaves no timers of windows that went into others, and clears their triggers.', async () => {
+    const calls: string[] = []
+    const recording: Trigger<unknown> = {
+      onElement(_element, _timestamp, { start, end }) {
+        calls.push(`element ${start} ${end}`)
+        return 'CONTINUE'
+      },
+      onEventTime: () => 'CONTINUE',
+      onProcessingTime: () => 'FIRE',
+      onMerge: ({ start, end }) => void calls.push(`merge ${start} ${end}`),
+      clear: ({ start, end }) => void calls.push(`clear ${start} ${end}`),
+    }
+    const harness = await harnessOf((clicks) =>
+      clicks.window(ProcessingTimeSessionWindows.withGap(10)).trigger(recording).apply(listed),
+    )
+    harness.processElement(['a', 1])
+    harness.advanceProcessingTime(5)
+    harness.processElement(['a', 2])
+    expect(harness.operator.nextProcessingTime()).toBe(14)
+    harness.advanceProcessingTime(14)
+    expect(take(harness)).toEqual(['a 0: 1 2'])
+    expect(harness.operator.nextProcessingTime()).toBe(Number.POSITIVE_INFINITY)
+    expect(calls).toEqual(['element 0 10', 'merge 0 15', 'clear 0 10', 'element 0 15', 'clear 0 15'])
+  })
+
+  test('keeps state of windows out of a snapshot that drains while it changes (R6).', async () => {
+    const total = reducingStateDescriptor<{ n: number }>('total', (left, right) => {
+      left.n += right.n
+      return left
+    })
+    const all = listStateDescriptor<number>('all')
+    const declare = (clicks: KeyedStream<Click, string>) =>
+      tumbling(clicks).process<string>({
+        process(_key, { windowState }, elements, out) {
+          windowState.reducingState(total).add({ n: 1 })
+          windowState.listState(all).add(elements.length)
+          out.collect(`${windowState.reducingState(total).get()?.n} ${windowState.listState(all).get().length}`)
+        },
+      })
+    const harness = await harnessOf(declare)
+    harness.processElement(['a', 1], 1)
+    const checkpoint = harness.beginCheckpoint()
+    harness.processElement(['a', 2], 2)
+    harness.processElement(['a', 3], 3)
+    const restored = await harnessOf(declare, { restore: await checkpoint.complete() })
+    restored.processElement(['a', 2], 2)
+    expect([take(harness), take(restored)]).toEqual([['1 1', '2 2', '3 3'], ['2 2']])
   })
 
   test('refuses windows that are kept in another way, and does not lose them (R35).', async () => {
