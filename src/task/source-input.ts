@@ -26,6 +26,8 @@ export interface SourceInputOptions {
   readonly metrics: OperatorMetrics
   readonly autoWatermarkIntervalMs: number
   readonly clock: Clock
+  /** Told before the reader gets its splits, which it may refuse. */
+  opened?(reader: SourceReader<unknown>): void
   wake(): void
   fail(error: unknown): void
   /** Before the first record after an idle time. */
@@ -76,6 +78,7 @@ export class SourceInput implements TaskInput {
       wake: () => options.wake(),
       fail: (error) => options.fail(error),
     })
+    options.opened?.(this.#reader)
     this.addSplits(options.splits)
     if (options.noMoreSplits) this.#reader.noMoreSplits()
   }

@@ -28,6 +28,8 @@ export interface SubtaskParts {
   readonly channels: SubtaskChannels
   readonly services: SubtaskServices
   readonly restored: RestoredSubtask
+  /** Told of each thing as it is opened, so that it is closed where what follows can not be made. */
+  opened(close: () => Promise<void>): void
   fail(error: unknown): void
 }
 
@@ -98,7 +100,9 @@ function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
     wake: () => services.wake(),
     fail: (error) => parts.fail(error),
   }
-  return createChainedOperator(chained, context, place.outputs, place.sourcePlace)
+  const operator = createChainedOperator(chained, context, place.outputs, place.sourcePlace)
+  parts.opened(() => operator.dispose())
+  return operator
 }
 
 function snapshotsOf({ vertex, deployment, services, restored }: SubtaskParts, attemptId: AttemptId): SubtaskSnapshots {
@@ -128,6 +132,7 @@ function inputOf(parts: SubtaskParts, chain: Chain, { outputs, metrics, sourcePl
     })
   }
   const input = new SourceInput({
+    opened: (reader) => parts.opened(() => reader.close()),
     spec: head.spec,
     operatorName: head.name,
     subtaskIndex: deployment.subtaskIndex,

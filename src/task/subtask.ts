@@ -32,6 +32,8 @@ export class Subtask {
   #restored: RestoredSubtask | undefined
   #built: BuiltSubtask | undefined
   #running: Running | undefined
+  /** What was opened while it was built; undefined when it runs, since chain and input close it then. */
+  #opened: (() => Promise<void>)[] | undefined = []
   /** When a partial batch is shipped, monotonic milliseconds. */
   #flushAt = Number.POSITIVE_INFINITY
   #backpressured = false
@@ -192,6 +194,7 @@ export class Subtask {
       channels: this.#channels,
       services: this.#services,
       restored,
+      opened: (close) => this.#opened?.push(close),
       fail: (error) => this.fail(error),
     })
     this.#built = built
@@ -205,6 +208,7 @@ export class Subtask {
     built.chain.open()
     const input = built.createInput()
     this.#running = { ...built, input }
+    this.#opened = undefined
     this.#state = 'running'
     for (const action of this.#early.splice(0)) action(input)
     this.#services.send({ type: 'running', attemptId: this.attemptId })
@@ -320,18 +324,21 @@ export class Subtask {
     for (const input of this.#channels.inputs) input.close()
     await this.#started
     if (waitForCommits) await this.#committed
-    const errors = [...(await closeErrors(this.#running?.input)), ...((await this.#built?.chain.dispose()) ?? [])]
+    const errors = await this.#closeErrors()
     // The slot lives on: its managed memory is for the attempts that follow (R31).
     for (const { keyedState } of this.#restored?.operators ?? []) keyedState?.dispose()
     for (const error of errors) this.#services.warn(`${this.#vertex.name}: closing failed: ${String(error)}`)
   }
+
+  /** Closes the input, then the chain; where it has not come to run, whatever was opened for it. */
+  async #closeErrors(): Promise<readonly unknown[]> {
+    const running = this.#running
+    if (running === undefined) return errorsOf(this.#opened ?? [])
+    return [...(await errorsOf([() => running.input.close()])), ...(await running.chain.dispose())]
+  }
 }
 
-async function closeErrors(input: TaskInput | undefined): Promise<readonly unknown[]> {
-  try {
-    await input?.close()
-    return []
-  } catch (error) {
-    return [error]
-  }
+async function errorsOf(closings: readonly (() => Promise<unknown>)[]): Promise<readonly unknown[]> {
+  const results = await Promise.allSettled(closings.map(async (close) => close()))
+  return results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
 }
