@@ -216,3 +216,59 @@ test('no any reaches the user', () => {
     .not.toBeAny()
   expectTypeOf<Committable>().not.toBeAny()
 })
+
+test('two streams: connected, joined, with broadcast state', () => {
+  const both = orders.connect(refunds)
+  expectTypeOf(both.map({ map1: (order) => order.price, map2: (refund) => refund.reason.length })).toEqualTypeOf<
+    SingleOutputStreamOperator<number>
+  >()
+  both.keyBy(
+    (order) => order.user,
+    // @ts-expect-error keys of both are of one type
+    (refund) => refund.reason.length,
+  )
+  // @ts-expect-error the keys differ
+  keyed.connect(refunds.keyBy((refund) => refund.reason.length))
+  const joined = orders
+    .join(refunds)
+    .where((order) => order.user)
+    .equalTo((refund) => refund.user)
+    .window(TumblingEventTimeWindows.of('10s'))
+    .apply((order, refund) => [order.price, refund.reason] as const)
+  expectTypeOf(joined).toEqualTypeOf<SingleOutputStreamOperator<readonly [number, string]>>()
+  const byUser = refunds.keyBy((refund) => refund.user)
+  const near = keyed
+    .intervalJoin(byUser)
+    .between('-1s', 0)
+    .process({
+      processElement: (order, refund, context, out: Collector<string>) =>
+        out.collect(`${order.user} ${refund.reason} ${context.leftTimestamp}`),
+    })
+  expectTypeOf(near).toEqualTypeOf<SingleOutputStreamOperator<string>>()
+  const rules = mapStateDescriptor<string, number>('rules')
+  const names = valueStateDescriptor<string>('names')
+  keyed.connect(refunds.broadcast(rules)).process<string>({
+    processElement(_order, context) {
+      expectTypeOf(context.broadcastState(rules).get('a')).toEqualTypeOf<number | undefined>()
+      // @ts-expect-error read only on this side
+      context.broadcastState(rules).put('a', 1)
+    },
+    processBroadcastElement(refund, context) {
+      context.broadcastState(rules).put(refund.user, 1)
+      context.applyToKeyedState(names, (key, state) => {
+        expectTypeOf(key).toEqualTypeOf<string>()
+        expectTypeOf(state).toEqualTypeOf<ValueState<string>>()
+      })
+    },
+  })
+})
+
+test('aggregates by field', () => {
+  expectTypeOf(keyed.sum('price')).toEqualTypeOf<SingleOutputStreamOperator<Order>>()
+  expectTypeOf(keyed.max((order) => order.price)).toEqualTypeOf<SingleOutputStreamOperator<number>>()
+  expectTypeOf(windowed.minBy('user')).toEqualTypeOf<SingleOutputStreamOperator<Order>>()
+  // @ts-expect-error a name has no sum
+  keyed.sum('user')
+  // @ts-expect-error there is no such field
+  keyed.minBy('customer')
+})

@@ -31,6 +31,15 @@ test('vertices of low parallelism spread over the slots, and lie with what they 
   expect(slots.filter((slot) => !slot.startsWith('wide'))).toEqual(['a0→0', 'b0→1', 'narrow0→2', 'after0→1'])
 })
 
+test('each slot sharing group has slots of its own', () => {
+  const slots = slotsOf([
+    { name: 'source', parallelism: 2, kind: 'source' },
+    { name: 'apart', parallelism: 3, kind: 'operator', reads: { source: 'rebalance' }, slotSharingGroup: 'apart' },
+    { name: 'sink', parallelism: 2, kind: 'sink', reads: { apart: 'rebalance' } },
+  ])
+  expect(slots).toEqual(['source0→0', 'source1→1', 'apart0→2', 'apart1→3', 'apart2→4', 'sink0→0', 'sink1→1'])
+})
+
 test('no slot gets two subtasks of a vertex', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 6 }), (parallelisms) => {

@@ -28,6 +28,32 @@ test('a forward edge joins subtasks of the same index, and each slice is a regio
   ])
 })
 
+const rescaled =
+  (senders: number, receivers: number): JobBuilder =>
+  (env) =>
+    env
+      .fromSequence(1, 10)
+      .setParallelism(senders)
+      .rescale()
+      .map(Number)
+      .setParallelism(receivers)
+      .sinkTo(sink)
+      .setParallelism(receivers)
+
+test.each([
+  [2, 4, ['0: 0 -> 2', '0: 0 -> 3', '0: 1 -> 4', '0: 1 -> 5'], 2],
+  [2, 3, ['0: 0 -> 2', '0: 0 -> 3', '0: 1 -> 4'], 2],
+  [4, 2, ['0: 0 -> 4', '0: 1 -> 4', '0: 2 -> 5', '0: 3 -> 5'], 2],
+  [3, 3, ['0: 0 -> 3', '0: 1 -> 4', '0: 2 -> 5'], 3],
+])(
+  'a rescale edge joins %i senders and %i receivers in groups, each a region (R13)',
+  (senders, receivers, channels, count) => {
+    const graph = expand(rescaled(senders, receivers), 1)
+    expect(channelsOf(graph)).toEqual(channels)
+    expect(graph.regions).toHaveLength(count)
+  },
+)
+
 test('a hash edge joins all with all, in one region', () => {
   const graph = expand(keyed, 2)
   expect(channelsOf(graph)).toEqual(['0: 0 -> 2', '0: 0 -> 3', '0: 1 -> 2', '0: 1 -> 3'])
