@@ -7,6 +7,7 @@ const entryPoints: ReadonlyMap<string, string> = new Map([
   ['millrace/kafka', '../connectors/kafka/index'],
   ['millrace/formats', '../formats/index'],
   ['millrace/filesystem', '../connectors/filesystem/index'],
+  ['millrace/redis', '../connectors/redis/index'],
   ['millrace/testing', '../testing/index'],
 ])
 

@@ -86,8 +86,9 @@ import type { Source } from 'millrace'
 import type { FileSinkOptions } from 'millrace/filesystem'
 import type { Format } from 'millrace/formats'
 import type { KafkaRecord } from 'millrace/kafka'
+import type { RedisSinkOptions } from 'millrace/redis'
 import { OperatorHarness } from 'millrace/testing'
-export type Used = [Source<number>, FileSinkOptions<number>, Format<number>, KafkaRecord]
+export type Used = [Source<number>, FileSinkOptions<number>, Format<number>, KafkaRecord, RedisSinkOptions<number>]
 export const harness: unknown = OperatorHarness
 `
 
