@@ -1,4 +1,4 @@
-// npm run bench -- w1|w2 [--tier untyped|typed] [--set long|default|short] [--runs 5] [--warm 1]
+// npm run bench -- w1|w2 [--tier untyped|typed|columns] [--set long|default|short] [--runs 5] [--warm 1]
 // Runs the workload through the command line as a user would and prints one JSON line, as bench/peers/bench.sh does for the peers.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -18,10 +18,11 @@ const { values: flags, positionals } = parseArgs({
   },
 })
 const workload = positionals[0] ?? ''
+const tiers = workload === 'w2' ? ['untyped', 'typed', 'columns'] : ['untyped', 'typed']
 const suffix = { long: 'l', default: '', short: 's' }[flags.set]
-if (!['w1', 'w2'].includes(workload) || suffix === undefined || !['untyped', 'typed'].includes(flags.tier)) {
+if (!['w1', 'w2'].includes(workload) || suffix === undefined || !tiers.includes(flags.tier)) {
   process.stderr.write(
-    'usage: npm run bench -- w1|w2 [--tier untyped|typed] [--set long|default|short] [--runs n] [--warm n]\n',
+    'usage: npm run bench -- w1|w2 [--tier untyped|typed|columns] [--set long|default|short] [--runs n] [--warm n]\n',
   )
   process.exit(2)
 }

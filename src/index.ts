@@ -137,7 +137,15 @@ export type {
 export type { KeyedStream, WithKeyOptions } from './api/keyed-stream.ts'
 export type { RecordOf } from './api/record-of.ts'
 export { RestartStrategies, type RestartStrategy } from './api/restart-strategies.ts'
-export type { Committable, DeliveryGuarantee, Sink, SinkWriter, SinkWriterContext } from './api/sink.ts'
+export type {
+  Committable,
+  DeliveryGuarantee,
+  RecordColumn,
+  RecordColumns,
+  Sink,
+  SinkWriter,
+  SinkWriterContext,
+} from './api/sink.ts'
 export type {
   PollResult,
   Source,
@@ -148,6 +156,7 @@ export type {
   SourceRecord,
   SourceSplit,
   UndecodedRecord,
+  ValueRanges,
 } from './api/source.ts'
 export type {
   AggregatingState,

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Sink } from 'millrace'
+import type { RecordColumns, Sink, SinkWriter } from 'millrace'
 import type { Decoder, Format } from 'millrace/formats'
 import { startProfile } from './profile.ts'
 
@@ -64,12 +64,17 @@ export function summingSink<T>(folder: string, firstOf: (value: T) => number, se
       let sumB = 0
       let last: Moment | undefined
       const profile = startProfile()
-      return {
+      const writer: SinkWriter<T> & AddingWriter = {
         writable: true,
         write(value) {
           count++
           sumA += firstOf(value)
           sumB += secondOf(value)
+        },
+        addSums(records: number, a: number, b: number) {
+          count += records
+          sumA += a
+          sumB += b
         },
         // Called at each barrier and at the end of the input: the last call before `close` has seen the last record.
         async prepareCommit() {
@@ -92,6 +97,50 @@ export function summingSink<T>(folder: string, firstOf: (value: T) => number, se
           writeFileSync(join(folder, `${context.subtaskIndex}-${context.attemptId}.json`), JSON.stringify(figures))
         },
       }
+      return writer
     },
   }
+}
+
+/**
+ * The same of two fields, which come as columns. Where values are scanned no decoder sees the first record: the first
+ * batch of results stands for it, which comes some microseconds later.
+ */
+export function summingColumnsSink<A extends string, B extends string>(
+  folder: string,
+  fieldA: A,
+  fieldB: B,
+): Sink<{ readonly [Name in A | B]: number }> {
+  const sink = summingSink<{ readonly [Name in A | B]: number }>(
+    folder,
+    (value) => value[fieldA],
+    (value) => value[fieldB],
+  )
+  return {
+    ...sink,
+    takesColumns: true,
+    createWriter(context) {
+      const writer = sink.createWriter(context)
+      const add = writer as typeof writer & AddingWriter
+      return Object.assign(writer, {
+        writeColumns({ count, columns }: RecordColumns) {
+          first ??= moment()
+          add.addSums(count, sumOf(columns, fieldA, count), sumOf(columns, fieldB, count))
+        },
+      })
+    },
+  }
+}
+
+interface AddingWriter {
+  addSums(count: number, sumA: number, sumB: number): void
+}
+
+function sumOf(columns: RecordColumns['columns'], name: string, count: number): number {
+  const column = columns.find((candidate) => candidate.name === name)
+  if (column === undefined || column.kind === 'string') throw new TypeError(`no numbers under ${name}`)
+  const { values } = column
+  let sum = 0
+  for (let index = 0; index < count; index++) sum += values[index] as number
+  return sum
 }

@@ -1,8 +1,8 @@
 // W2: running count and sum by user, every update to a sink, a checkpoint a second (bench/peers/README.md).
-import { type AggregateFunction, job, WatermarkStrategy } from 'millrace'
+import { type AggregateFunction, count, job, sum, WatermarkStrategy } from 'millrace'
 import { double, int32, json, long, record, string, type TypeOf } from 'millrace/formats'
 import { KafkaSource } from 'millrace/kafka'
-import { noted, summingSink } from './measuring.ts'
+import { noted, summingColumnsSink, summingSink } from './measuring.ts'
 
 const userEvent = record({ userId: string(), ts: long(), value: int32() })
 const running = record({ count: double(), sum: double() })
@@ -20,6 +20,20 @@ const countAndSum: Omit<AggregateFunction<UserEvent, Running, Running>, 'accumul
 }
 
 export default job('w2', (env, [topic = 'peers-w2', folder = '.', tier = 'typed']) => {
+  if (tier === 'columns') {
+    const source = KafkaSource.of({
+      topics: [topic],
+      groupId: 'bench-w2',
+      value: json(userEvent),
+      endOffsets: 'latest',
+    })
+    env
+      .fromSource(source, WatermarkStrategy.noWatermarks(), 'events')
+      .keyBy('userId')
+      .aggregate({ count: count(), sum: sum('value') })
+      .sinkTo(summingColumnsSink(folder, 'count', 'sum'))
+    return
+  }
   const format = tier === 'typed' ? json(userEvent) : json<UserEvent>()
   const aggregate = tier === 'typed' ? { ...countAndSum, accumulatorType: running } : countAndSum
   env

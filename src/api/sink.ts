@@ -9,6 +9,8 @@ export interface Sink<T> {
   /** Short name of the connector, for `plan` and messages. */
   readonly connector: string
   readonly deliveryGuarantee: DeliveryGuarantee
+  /** Its writers have `writeColumns`: results of operators on columns come to them as columns. */
+  readonly takesColumns?: boolean
   createWriter(context: SinkWriterContext): SinkWriter<T>
 }
 
@@ -46,6 +48,8 @@ export interface TransactionalIds {
 /** Writes the records of one subtask. One thread calls it; `write` may not block. */
 export interface SinkWriter<T> {
   write(value: T, timestamp: number): void
+  /** Several records at once, instead of `write`, where they are there as columns; see `takesColumns` of the sink. */
+  writeColumns?(records: RecordColumns): void
   /** False while the writer has too much buffered: the task is not scheduled until `wake` (backpressure). */
   readonly writable: boolean
   /**
@@ -65,3 +69,30 @@ export interface SinkWriter<T> {
   /** The attempt ends. What is open and not prepared is discarded; what is prepared stays. */
   close(): Promise<void>
 }
+
+/** Records as columns. Valid during the call that gets them. */
+export interface RecordColumns {
+  readonly count: number
+  readonly timestamps: Float64Array
+  /** The fields of the records, in their order. */
+  readonly columns: readonly RecordColumn[]
+}
+
+/** One field of all records. `nulls[i]` is 1 where record i has none; undefined: there are no nulls. */
+export type RecordColumn =
+  | {
+      readonly kind: 'number' | 'boolean'
+      readonly name: string
+      /** False is 0, true is 1. */
+      readonly values: Float64Array
+      readonly nulls: Uint8Array | undefined
+    }
+  | {
+      readonly kind: 'string'
+      readonly name: string
+      /** The text of record i is the UTF-8 of `bytes[starts[i], ends[i])`. */
+      readonly bytes: Buffer
+      readonly starts: Int32Array
+      readonly ends: Int32Array
+      readonly nulls: Uint8Array | undefined
+    }

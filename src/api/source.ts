@@ -1,6 +1,7 @@
 import type { JsonValue } from '../common/json.ts'
 import type { Clock } from '../common/ports.ts'
 import type { DataType } from '../formats/data-type.ts'
+import type { Format } from '../formats/format.ts'
 
 /**
  * A part of a source that is read in order: a Kafka partition, a range of a sequence. Plain data: it stands in
@@ -29,6 +30,11 @@ export interface Source<T> {
   readonly description: SourceDescription
   /** The type of the records; untyped where nothing was declared. */
   readonly type: DataType<T>
+  /**
+   * The format of values whose bytes the reader can hand out where they lie, by `collectValues` of its output. Left out:
+   * it only collects decoded values.
+   */
+  readonly valueFormat?: Format<T>
   /** Sources that can only be read by one subtask say 1. */
   readonly maxParallelism?: number
   createReader(context: SourceReaderContext): SourceReader<T>
@@ -70,12 +76,26 @@ export interface SourceReader<T> {
   close(): Promise<void>
 }
 
+/** Where the bytes of values lie: value i is `bytes[valueStarts[i], valueEnds[i])`; a start of −1 is no value, and passed over. */
+export interface ValueRanges {
+  readonly bytes: Buffer
+  readonly valueStarts: Int32Array
+  readonly valueEnds: Int32Array
+  /** The records' own, such as Kafka's. */
+  readonly timestamps: Float64Array
+}
+
 /** Where a reader puts its records. */
 export interface SourceOutput<T> {
   /** Records collected from now on belong to this split: watermarks are kept for each split (R19). */
   useSplit(splitId: string): void
   /** `timestamp`: the record's own, such as Kafka's; `noTimestamp` where there is none. */
   collect(value: T, timestamp: number): void
+  /**
+   * Instead of `collect`, where it is there and the source has a `valueFormat`: takes values that are not decoded yet.
+   * `decodeAndCollect(i)` is called for those that it leaves to the reader. The ranges are valid during the call.
+   */
+  collectValues?(values: ValueRanges, count: number, decodeAndCollect: (index: number) => void): void
   /** A record that can not be decoded. Fails the task unless the source has a dead-letter output; `describe` names its place. */
   deadLetter(record: UndecodedRecord): void
   /** The split is at its end and holds back no watermark any more. */

@@ -1,5 +1,5 @@
 import type { Duration } from '../common/duration.ts'
-import { declaredDurationMs, declaredSynchronousFunction } from './declaration.ts'
+import { declaredDurationMs, declaredSynchronousFunction, declaredText } from './declaration.ts'
 import type { WatermarkGenerator, WatermarkOutput, WatermarkSpecification } from './watermarks.ts'
 
 /**
@@ -39,7 +39,7 @@ export class WatermarkStrategy<T> {
    */
   static forBoundedOutOfOrderness(bound: Duration): WatermarkStrategy<unknown> {
     const boundMs = declaredDurationMs(bound, 'WatermarkStrategy.forBoundedOutOfOrderness', 'the bound', 0)
-    return WatermarkStrategy.#of({ createGenerator: () => boundedOutOfOrderness(boundMs) })
+    return WatermarkStrategy.#of({ createGenerator: () => boundedOutOfOrderness(boundMs), highestTimestampOnly: true })
   }
 
   /** Watermarks of one's own: `createGenerator` is called once for each split of the source. */
@@ -65,13 +65,24 @@ export class WatermarkStrategy<T> {
   /**
    * Takes the timestamp, epoch milliseconds, from the record. Left out, a record keeps the timestamp of its source, such
    * as Kafka's. Call it last: the type of the record is inferred from the stream that gets the strategy.
-   * @param timestampOf gets the record, and the timestamp that it had before (`noTimestamp`: none)
+   * @param timestampOf gets the record, and the timestamp that it had before (`noTimestamp`: none); or the name of the
+   *   field that holds it
    */
   withTimestamps<Value extends T>(
     timestampOf: (value: Value, recordTimestamp: number) => number,
+  ): WatermarkStrategy<Value>
+  withTimestamps<Field extends string>(field: Field): WatermarkStrategy<{ readonly [Name in Field]: number }>
+  withTimestamps<Value extends T>(
+    timestampOf: string | ((value: Value, recordTimestamp: number) => number),
   ): WatermarkStrategy<Value> {
+    if (typeof timestampOf === 'string') {
+      const timestampField = declaredText(timestampOf, 'WatermarkStrategy.withTimestamps', 'the name of the field')
+      const read = (value: Value): number => (value as Readonly<Record<string, number>>)[timestampField] as number
+      return new WatermarkStrategy<Value>({ ...this.specification, timestampOf: read, timestampField })
+    }
     declaredSynchronousFunction(timestampOf, 'WatermarkStrategy.withTimestamps', 'timestampOf')
-    return new WatermarkStrategy<Value>({ ...this.specification, timestampOf })
+    const { timestampField: _, ...others } = this.specification
+    return new WatermarkStrategy<Value>({ ...others, timestampOf })
   }
 
   /**

@@ -19,6 +19,10 @@ export interface WatermarkSpecification<T> {
   readonly timestampOf: ((value: T, recordTimestamp: number) => number) | undefined
   /** undefined: no watermarks. */
   readonly createGenerator: (() => WatermarkGenerator<T>) | undefined
+  /** The field that timestampOf reads, where it was given by name. */
+  readonly timestampField?: string
+  /** The generator cares for timestamps alone, and of several records for the highest. */
+  readonly highestTimestampOnly?: true
   /** A split without records for this long holds back no watermark (R19); undefined: never idle. */
   readonly idleTimeoutMs: number | undefined
 }

@@ -34,6 +34,12 @@ export const options: readonly Option[] = [
     'How often sources emit watermarks; 0 after every batch.',
   ),
   option(
+    'pipeline.columns',
+    oneOf('auto', 'off'),
+    'auto',
+    'Whether what is declared by field names and expressions runs on columns where it can; `off`: always on objects, with the same results.',
+  ),
+  option(
     'execution.buffer-timeout.interval',
     duration(),
     '5ms',

@@ -133,6 +133,57 @@ export function layoutScannerText(type: RecordType<unknown>, layout: JsonLayout)
   return `${valuesText(type)}${parts.join('\n')}return function scan(b,dv,p,end){${calls.join('')}${end}}`
 }
 
+/** How one layout is read into variables, for text that is fused with a scan. */
+export interface ColumnScanText {
+  /** Declares the variables of all fields. */
+  readonly declare: string
+  /** Reads from `p` to `end`: of field i `v<i>` is the value, or, of a string, the bytes [s<i>, e<i>), which are ASCII where o<i> is below 128; −1 is null. */
+  readonly read: string
+}
+
+/**
+ * The same scan as layoutScannerText's, of a record of scalars, without making strings or objects. Where it is not
+ * certain it runs `failure`, such as a break: then a decoder decides.
+ */
+export function columnScanText(
+  type: RecordType<unknown>,
+  layout: JsonLayout,
+  failure: string,
+): ColumnScanText | undefined {
+  const indexes = new Map(type.fields.map((field, index) => [field.name, index] as const))
+  const missing = new Set(type.fields)
+  const texts: string[] = []
+  for (const { before, name, isString } of layout.values) {
+    texts.push(`if(!(${isLiteral(before)}))${fail};p+=${before.length};`)
+    const index = indexes.get(name)
+    const field = index === undefined ? undefined : type.fields[index]
+    if (index === undefined || field === undefined) texts.push(skipText(isString))
+    else if (missing.delete(field)) texts.push(columnText(field.type, index))
+    else return undefined
+  }
+  for (const field of missing) {
+    if (field.type.kind !== 'nullable') return undefined
+    const index = indexes.get(field.name)
+    texts.push(field.type.of.kind === 'string' ? `s${index}=-1;` : `v${index}=null;`)
+  }
+  texts.push(`if(end-p!==${layout.after.length}||!(${isLiteral(layout.after)}))${fail};`)
+  const declare = type.fields.map((field, index) => {
+    const isText = (field.type.kind === 'nullable' ? field.type.of : field.type).kind === 'string'
+    return isText ? `let s${index}=0,e${index}=0,o${index}=0;` : `let v${index};`
+  })
+  return { declare: declare.join(''), read: texts.join('\n').replaceAll(fail, failure) }
+}
+
+function columnText(type: DeclaredType<unknown>, index: number): string {
+  if (type.kind === 'nullable') {
+    const absent = type.of.kind === 'string' ? `s${index}=-1` : `v${index}=null`
+    return `if(b[p]===110){if(!(${literal('null')}))${fail};${absent};p+=4}else{${columnText(type.of, index)}}`
+  }
+  if (type.kind !== 'string') return `{let v;${valueText(type, '')}v${index}=v}`
+  return `if(b[p]!==34)${fail};{const q=++p;let o=0;${stepWords('o|=x;')}o=(o&-2139062144)===0?0:128;
+for(;;){if(p>=end)${fail};c=b[p];if(c===34)break;if(c<32||c===92)${fail};o|=c;p++}s${index}=q;e${index}=p;o${index}=o;p++}`
+}
+
 function skipText(isString: boolean): string {
   const any = `p=skipValue(b,p,end);if(p<0)${fail};`
   return isString ? `if(b[p]===34){${skipStringText}}else{${any}}` : any

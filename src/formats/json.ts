@@ -1,6 +1,6 @@
 import { MillraceError, messageOf } from '../common/errors.ts'
 import { checkValue, fieldPath, itemPath, mapItemPath } from './check-value.ts'
-import type { DeclaredType } from './data-type.ts'
+import type { DeclaredType, RecordType } from './data-type.ts'
 import type { Encoder, Format } from './format.ts'
 import { DeclaredJsonDecoder, parseJson } from './json-decoder.ts'
 import { untyped } from './types.ts'
@@ -28,12 +28,22 @@ export function json<T>(type?: DeclaredType<T>): Format<T> {
       createEncoder: () => untypedEncoder<T>(),
     }
   }
-  return {
+  const format: Format<T> = {
     name: 'json',
     type,
     createDecoder: () => new DeclaredJsonDecoder(type),
     createEncoder: () => declaredEncoder(type),
   }
+  if (type.kind === 'record') scannedTypes.set(format, type)
+  return format
+}
+
+/** Known by identity: a format that wraps another one may do anything to its bytes. */
+const scannedTypes = new WeakMap<object, RecordType<unknown>>()
+
+/** The record type of a format that `json(record({ … }))` has made: its values may be scanned in place. */
+export function scannedRecordType(format: object): RecordType<unknown> | undefined {
+  return scannedTypes.get(format)
 }
 
 function untypedEncoder<T>(): Encoder<T> {

@@ -1,3 +1,4 @@
+import { planColumns } from '../columns/planner.ts'
 import { graphHash, vertexIdOf } from './graph-hash.ts'
 import type { ChainedOperator, JobEdge, JobGraph, JobVertex } from './job-graph.ts'
 import { compareText, type ResolvedNode, resolveGraph } from './resolved-graph.ts'
@@ -15,7 +16,7 @@ export function createJobGraph(graph: StreamGraph): JobGraph {
   const chains = collectChains(nodes, edges, chainEdges)
   const vertices = chains.map((chain) => vertexOf(chain))
   const places = placesOf(chains, vertices)
-  return {
+  return planColumns({
     jobName: graph.jobName,
     configuration: graph.configuration,
     vertices,
@@ -24,7 +25,7 @@ export function createJobGraph(graph: StreamGraph): JobGraph {
       places,
     ),
     hash: graphHash(graph, nodes),
-  }
+  })
 }
 
 /** The operators of one vertex, in topological order, and the edges between them. */
@@ -102,6 +103,7 @@ function chainedOperator({ node, uid }: ResolvedNode, chain: Chain): ChainedOper
     outputType: node.outputType,
     deadLetters: node.deadLetters,
     declaredAt: node.declaredAt,
+    tier: undefined,
     next: chain.edges
       .filter((edge) => edge.from === node.id)
       .map((edge) => ({ operatorIndex: indexOf(edge.to), sideOutput: edge.sideOutput })),
@@ -153,6 +155,7 @@ function jobEdges(edges: readonly StreamEdge[], places: ReadonlyMap<number, Plac
       partitioner: edge.partitioner,
       sideOutput: edge.sideOutput,
       type: edge.type,
+      columns: undefined,
     }))
 }
 

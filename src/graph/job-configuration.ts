@@ -6,6 +6,8 @@ export interface JobConfiguration {
   readonly bufferTimeoutMs: number
   /** `pipeline.auto-watermark-interval`, default 200. 0: after every batch. */
   readonly autoWatermarkIntervalMs: number
+  /** `pipeline.columns`, default auto. */
+  readonly columns?: 'auto' | 'off'
   readonly checkpointing: CheckpointingConfiguration | undefined
   readonly restartStrategy: RestartStrategy
   /** `task.cancellation.timeout`, default 30000 (R32). */

@@ -1,5 +1,6 @@
 import type { DeliveryGuarantee } from '../api/sink.ts'
 import type { SourceDescription } from '../api/source.ts'
+import type { EdgeColumns, Tier } from '../columns/column-plan.ts'
 import type { VertexId } from '../common/ids.ts'
 import type { DataType } from '../formats/data-type.ts'
 import type { JobConfiguration } from './job-configuration.ts'
@@ -37,6 +38,8 @@ export interface ChainedOperator {
   readonly outputType: DataType<unknown>
   readonly deadLetters?: StreamNode['deadLetters']
   readonly declaredAt: string
+  /** Whether it runs on columns, and why; undefined in jobs that declare nothing by field names and expressions. */
+  readonly tier: Tier | undefined
   /** Where its output goes inside the chain. */
   readonly next: readonly { readonly operatorIndex: number; readonly sideOutput: string | undefined }[]
 }
@@ -52,6 +55,8 @@ export interface JobEdge {
   readonly partitioner: Partitioner
   readonly sideOutput: string | undefined
   readonly type: DataType<unknown>
+  /** Set where its records travel as columns, made by the planner. */
+  readonly columns: EdgeColumns | undefined
 }
 
 /** The job graph as plain data: what a leader works on (R27), what `plan --json` prints. No functions. */
@@ -84,6 +89,8 @@ export interface PlanOperator {
   /** Text of the output's type, `untyped, not checked` where nothing was declared (R39). */
   readonly outputType: string
   readonly declaredAt: string
+  /** Such as `objects: its function is not known to the planner`. */
+  readonly tier?: string | undefined
   readonly sink: { readonly connector: string; readonly deliveryGuarantee: DeliveryGuarantee } | undefined
 }
 

@@ -77,7 +77,8 @@ function columnWidths(plan: JobPlan): ColumnWidths {
 
 function operatorLine(operator: PlanOperator, columns: ColumnWidths, place: (declaredAt: string) => string): string {
   const output = operator.sink === undefined ? operator.outputType : sinkText(operator.sink)
-  return `${operator.name.padEnd(columns.name)}  ${uidText(operator).padEnd(columns.uid)}  ${output}  (${place(operator.declaredAt)})`
+  const line = `${operator.name.padEnd(columns.name)}  ${uidText(operator).padEnd(columns.uid)}  ${output}  (${place(operator.declaredAt)})`
+  return operator.tier === undefined ? line : `${line}\n     runs on ${operator.tier}`
 }
 
 function uidText(operator: PlanOperator): string {

@@ -48,6 +48,7 @@ function planOperator(operator: JobVertex['operators'][number]): PlanOperator {
     stateful: isStateful(spec),
     outputType: outputText(operator.outputType),
     declaredAt: operator.declaredAt,
+    tier: operator.tier === undefined ? undefined : `${operator.tier.runs}: ${operator.tier.why}`,
     sink:
       spec.kind === 'sink'
         ? { connector: spec.sink.connector, deliveryGuarantee: spec.sink.deliveryGuarantee }

@@ -34,7 +34,7 @@ export function resolveGraph(graph: StreamGraph): ResolvedGraph {
     maxParallelism: node.maxParallelism ?? graph.configuration.maxParallelism,
     slotSharingGroup: groups[node.id] as string,
   }))
-  const edges = graph.edges.map((edge) => ({ ...edge, partitioner: effectivePartitioner(edge, nodes) }))
+  const edges = graph.edges.map((edge) => ({ ...edge, partitioner: effectivePartitioner(edge, nodes, graph) }))
   return { nodes: topologicalOrder(nodes, edges), edges }
 }
 
@@ -65,12 +65,24 @@ function slotSharingGroups({ nodes, edges }: StreamGraph): readonly string[] {
  * Flink: a forward between different parallelisms is a rebalance. A hash over one channel is a forward (DESIGN section 4);
  * the operator behind it still has its key selector.
  */
-function effectivePartitioner(edge: StreamEdge, nodes: readonly ResolvedNode[]): Partitioner {
+function effectivePartitioner(edge: StreamEdge, nodes: readonly ResolvedNode[], graph: StreamGraph): Partitioner {
   const from = nodes[edge.from] as ResolvedNode
   const to = nodes[edge.to] as ResolvedNode
   if (edge.partitioner.kind === 'forward' && from.parallelism !== to.parallelism) return { kind: 'rebalance' }
-  if (edge.partitioner.kind === 'hash' && from.parallelism === 1 && to.parallelism === 1) return { kind: 'forward' }
+  const isOneChannel = from.parallelism === 1 && to.parallelism === 1
+  if (edge.partitioner.kind === 'hash' && isOneChannel && !takesColumns(edge, to, graph)) return { kind: 'forward' }
   return edge.partitioner
+}
+
+/** What may run on columns gets batches of them, also over one channel. */
+function takesColumns(
+  { partitioner, type }: StreamEdge,
+  { node: { spec } }: ResolvedNode,
+  graph: StreamGraph,
+): boolean {
+  if (graph.configuration.columns === 'off') return false
+  if (partitioner.kind !== 'hash' || partitioner.keyFields === undefined || type.kind !== 'record') return false
+  return spec.kind === 'aggregate' && spec.columns !== undefined
 }
 
 /** Kahn's algorithm; of the nodes that are ready, the one with the lowest uid. */

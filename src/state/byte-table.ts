@@ -44,6 +44,8 @@ export class ByteTable implements StateTable {
   /** Entries that were ever used. */
   used = 0
   readonly layout: NumericLayout
+  /** What `upsert` begins an entry with. */
+  initialValue = new Float64Array(0)
   readonly subject: ChunkSubject
   readonly logs: readonly ChangeLog[]
   readonly options: ByteTableOptions
@@ -101,6 +103,22 @@ export class ByteTable implements StateTable {
     const entry = this.#add(scratch, 0, scratchLength, hash)
     // A checkpoint may hold one with this key that went without a tombstone, when it had expired.
     this.stamps[entry] = this.options.timeToLive === undefined ? this.#version.newStamp : this.#version.stamp
+    return entry
+  }
+
+  /**
+   * The entry of the key with these canonical bytes, to be changed now; where there is none, one is begun with
+   * `initialValue`. For operators on columns, which have no current key.
+   */
+  upsert(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    const found = this.#search(bytes, start, end, hash)
+    if (found >= 0) {
+      this.beforeChange(found)
+      return found
+    }
+    const entry = this.#add(bytes, start, end, hash)
+    this.stamps[entry] = this.#version.newStamp
+    this.columns.set(this.initialValue, entry * this.layout.width)
     return entry
   }
 

@@ -15,7 +15,8 @@ import type { StateTtlConfig } from '../api/state-ttl.ts'
 import { MillraceError } from '../common/errors.ts'
 import type { KeyGroupRange } from '../common/key-groups.ts'
 import type { Clock } from '../common/ports.ts'
-import type { DataType, DeclaredType } from '../formats/data-type.ts'
+import type { DataType, DeclaredType, RecordType } from '../formats/data-type.ts'
+import { typeText } from '../formats/type-text.ts'
 import type { AccumulatorOptions, AccumulatorState } from './accumulator-state.ts'
 import { ByteTable } from './byte-table.ts'
 import { ByteAccumulatorState, ByteValueStore } from './byte-table-stores.ts'
@@ -173,6 +174,18 @@ export class KeyedStateBackend {
         return { table, state: new MapAccumulatorState(table, create) }
       },
     )
+  }
+
+  /**
+   * The same state as `accumulators` of this name and type, for operators on columns, which find entries by the bytes of
+   * their keys. A job may go from one to the other between runs.
+   */
+  accumulatorTable(name: string, type: RecordType<unknown>): ByteTable {
+    return this.#register({ kind: 'accumulator', name }, type, (options, known) => {
+      const table = this.#byteTable(options, known)
+      if (table === undefined) throw new TypeError(`${typeText(type)} does not lie in columns`)
+      return { table, state: table }
+    })
   }
 
   /** For windows (namespace = window end) and timers (namespace = timestamp). */

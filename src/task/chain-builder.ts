@@ -17,8 +17,8 @@ export interface WrittenEdge {
 export interface ChainPlan {
   readonly vertex: JobVertex
   readonly edges: readonly WrittenEdge[]
-  /** Makes the operator of a node; not called for a source. */
-  createOperator(index: number, outputs: OperatorOutputs): Operator
+  /** Makes the operator of a node; not called for a source. `outputsOf` gives where the results of it and later ones go. */
+  createOperator(index: number, outputs: OperatorOutputs, outputsOf: (index: number) => OperatorOutputs): Operator
 }
 
 export interface BuiltChain {
@@ -35,7 +35,9 @@ export function buildChain(plan: ChainPlan): BuiltChain {
   for (let index = vertex.operators.length - 1; index >= 0; index--) {
     const chained = vertex.operators[index] as ChainedOperator
     const outputs = outputsOf(chained, edgesFrom(edges, index), operators)
-    if (chained.spec.kind !== 'source') operators[index] = plan.createOperator(index, outputs)
+    const outputsOfLater = (later: number): OperatorOutputs =>
+      outputsOf(vertex.operators[later] as ChainedOperator, edgesFrom(edges, later), operators)
+    if (chained.spec.kind !== 'source') operators[index] = plan.createOperator(index, outputs, outputsOfLater)
     headOutputs = outputs
   }
   if (headOutputs === undefined) throw new TypeError(`vertex ${vertex.name} has no operators`)

@@ -1,4 +1,5 @@
 import type { Key } from '../api/functions.ts'
+import type { ColumnTarget } from '../columns/scan-script.ts'
 import { isMillraceError, MillraceError } from '../common/errors.ts'
 import { hashKey } from '../common/key.ts'
 import { keyGroupOf, subtaskOfKeyGroup } from '../common/key-groups.ts'
@@ -9,19 +10,28 @@ import type { WindowCombination } from '../graph/window-combining.ts'
 import type { ControlItem } from './channel-item.ts'
 import type { Receiver } from './operator.ts'
 import { userFunctionError } from './operators/user-function-error.ts'
-import type { OutputChannel } from './output-channel.ts'
+import type { EdgeChannel, OutputChannel } from './output-channel.ts'
 import { WindowCombiner } from './window-combiner.ts'
+
+/** What an edge has besides its channels. */
+export interface EdgeExtras {
+  readonly combiner?: WindowCombiner
+  readonly columnTargets?: readonly ColumnTarget[]
+}
 
 /** Writes the records of one edge of the job graph into the channels of one sending subtask. */
 export class EdgeWriter {
   readonly receiver: Receiver
-  readonly #channels: readonly OutputChannel[]
+  /** For a scan that writes columns of itself: by key group. */
+  readonly columnTargets: readonly ColumnTarget[] | undefined
+  readonly #channels: readonly EdgeChannel[]
   readonly #combiner: WindowCombiner | undefined
 
-  constructor(receiver: Receiver, channels: readonly OutputChannel[], combiner?: WindowCombiner) {
+  constructor(receiver: Receiver, channels: readonly EdgeChannel[], extras: EdgeExtras = {}) {
     this.receiver = receiver
     this.#channels = channels
-    this.#combiner = combiner
+    this.#combiner = extras.combiner
+    this.columnTargets = extras.columnTargets
   }
 
   /** False: a channel has no credit, and the task is not scheduled (R33). */
@@ -147,7 +157,7 @@ function combiningEdgeWriter(
     send: (partial, keyHash) => keyed.channelOf(keyHash).addHashed(partial, partial.end - 1, keyHash),
   })
   const receiver = { processElement: (value: unknown, timestamp: number) => combiner.add(value, timestamp) }
-  return new EdgeWriter(receiver, channels, combiner)
+  return new EdgeWriter(receiver, channels, { combiner })
 }
 
 /** The channels of a hash edge by key group, so that a key's records go to the subtask that holds its state. */
@@ -180,22 +190,12 @@ class KeyedChannels {
     try {
       return hashKey(key)
     } catch (error) {
-      throw this.#wrongKey(error)
+      throw keyError(error, this.#receiverName)
     }
   }
 
   channelOf(keyHash: number): OutputChannel {
     return this.#channelOfKeyGroup[keyGroupOf(keyHash, this.#maxParallelism)] as OutputChannel
-  }
-
-  #wrongKey(error: unknown): MillraceError {
-    if (!isMillraceError(error) || error.code !== 'MR_KEY') {
-      return userFunctionError(error, this.#receiverName, 'the key selector')
-    }
-    return new MillraceError('MR_KEY', `the key selector of operator "${this.#receiverName}": ${error.message}`, {
-      cause: error,
-      operator: this.#receiverName,
-    })
   }
 }
 
@@ -238,6 +238,17 @@ class ForgivingHashReceiver implements Receiver {
       return 0
     }
   }
+}
+
+/** The error of a key selector, or of what it gave. */
+export function keyError(error: unknown, receiverName: string): MillraceError {
+  if (isMillraceError(error) && error.code === 'MR_KEY') {
+    return new MillraceError('MR_KEY', `the key selector of operator "${receiverName}": ${error.message}`, {
+      cause: error,
+      operator: receiverName,
+    })
+  }
+  return userFunctionError(error, receiverName, 'the key selector')
 }
 
 class RebalanceReceiver implements Receiver {

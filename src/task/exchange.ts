@@ -5,6 +5,7 @@ import type { BatchCodec } from '../formats/format.ts'
 import type { JobEdge, JobGraph, JobVertex } from '../graph/job-graph.ts'
 import { shuffleCombinationOf, type WindowCombination } from '../graph/window-combining.ts'
 import type { WrittenEdge } from './chain-builder.ts'
+import { createColumnEdgeWriter } from './columns/column-edge.ts'
 import { createEdgeWriter } from './edge-writer.ts'
 import { InputChannel } from './input-channel.ts'
 import { type Connection, LocalConnection, OutputChannel } from './output-channel.ts'
@@ -53,11 +54,17 @@ export class Exchange {
   #writer(edge: JobEdge, output: OutputEdge, deployment: SubtaskDeployment): WrittenEdge['writer'] {
     const hashed = edge.partitioner.kind === 'hash'
     const receiver = this.#vertex(edge.toVertex)
+    const connections = output.channels.map(({ channelId, toSlot }) => this.#connection(edge, channelId, toSlot))
+    if (edge.columns !== undefined && connections.length > 0) {
+      return createColumnEdgeWriter(edge.columns, connections, {
+        keySelector: receiver.operators[0]?.keySelector,
+        maxParallelism: receiver.maxParallelism,
+        receiverName: receiver.operators[0]?.name ?? receiver.name,
+      })
+    }
     return createEdgeWriter({
       partitioner: edge.partitioner,
-      channels: output.channels.map(
-        ({ channelId, toSlot }) => new OutputChannel(this.#connection(edge, channelId, toSlot), hashed),
-      ),
+      channels: connections.map((connection) => new OutputChannel(connection, hashed)),
       subtaskIndex: deployment.subtaskIndex,
       maxParallelism: receiver.maxParallelism,
       receiverName: receiver.operators[0]?.name ?? receiver.name,
@@ -73,7 +80,9 @@ export class Exchange {
     return this.#link(toSlot).openOutput(channelId, this.#codecOf(edge))
   }
 
-  #codecOf(edge: JobEdge): BatchCodec {
+  /** undefined: columns, which are written where they lie. */
+  #codecOf(edge: JobEdge): BatchCodec | undefined {
+    if (edge.columns !== undefined) return undefined
     const combination = this.#combinationOf(edge)
     if (combination === undefined) return this.#options.codecOf(edge.type)
     return windowPartialCodec(combination.aggregate.accumulatorType ?? { kind: 'untyped' })

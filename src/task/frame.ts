@@ -94,6 +94,18 @@ function noFrame(buffer: ArrayBuffer): MillraceError {
   return new MillraceError('MR_INTERNAL', `what came between two slots is no frame (${buffer.byteLength} bytes)`)
 }
 
+/** The header of a batch of columns, which is a frame from its beginning on (columns/column-batch.ts). */
+export function writeColumnHeader(buffer: ArrayBuffer, channelNumber: number, count: number): void {
+  const header = new Int32Array(buffer, 0, headerInts)
+  header[0] = data
+  header[1] = channelNumber
+  header[2] = count
+}
+
+export function columnCount(buffer: ArrayBuffer): number {
+  return new Int32Array(buffer, 0, headerInts)[2] as number
+}
+
 /** Turns a frame that has been read into the credit for it. */
 export function asCredit(buffer: ArrayBuffer): ArrayBuffer {
   new Int32Array(buffer, 0, 1)[0] = credit

@@ -52,7 +52,8 @@ export class GateInput implements TaskInput {
     const { batch, channel } = event
     const receiver = this.#receivers[channel] as GateReceiver
     this.recordsIn += batch.count
-    if (batch.keyHashes !== undefined && receiver.input.processHashedElement !== undefined) {
+    if (batch.columns !== undefined) receiver.input.processColumns?.(batch.columns, batch.count)
+    else if (batch.keyHashes !== undefined && receiver.input.processHashedElement !== undefined) {
       this.#processHashed(batch, batch.keyHashes, receiver)
     } else this.#process(batch, receiver)
     this.#gate.giveBack()

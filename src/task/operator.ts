@@ -16,6 +16,8 @@ export interface Receiver {
 export interface InputReceiver extends Receiver {
   /** As processElement, behind a hash edge: with the key's hash that the sender shipped. */
   processHashedElement?(value: unknown, timestamp: number, keyHash: number): void
+  /** Only of the head behind an edge that carries columns: a ColumnBatch's buffer, valid during the call. */
+  processColumns?(buffer: ArrayBuffer, count: number): void
 }
 
 /**

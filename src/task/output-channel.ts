@@ -1,4 +1,5 @@
 import type { ControlItem } from './channel-item.ts'
+import { columnCount, writeColumnHeader } from './frame.ts'
 import type { ChannelOrigin, InputChannel } from './input-channel.ts'
 import { RecordBatch, recordsPerBatch } from './record-batch.ts'
 
@@ -11,11 +12,24 @@ export interface Connection {
   readonly credits: number
   /** Takes a full batch and gives an empty one to fill. */
   ship(batch: RecordBatch): RecordBatch
+  /** The same of columns; undefined: there is no empty buffer yet. */
+  shipColumns(buffer: ArrayBuffer, count: number): ArrayBuffer | undefined
+  control(item: ControlItem): void
+}
+
+/** The sending end of a channel, as an edge sees it: one of records, or one of columns. */
+export interface EdgeChannel {
+  readonly writable: boolean
+  readonly buffered: boolean
+  /** Records that were shipped. */
+  readonly shipped: number
+  flush(): void
+  /** Behind all records that were added before. */
   control(item: ControlItem): void
 }
 
 /** The sending end of a channel: fills batches and ships them. */
-export class OutputChannel {
+export class OutputChannel implements EdgeChannel {
   readonly #connection: Connection
   #batch: RecordBatch
   /** Records that were shipped. */
@@ -73,6 +87,8 @@ export class LocalConnection implements Connection, ChannelOrigin {
   readonly #input: InputChannel
   readonly #hashed: boolean
   readonly #free: RecordBatch[] = []
+  readonly #freeBuffers: ArrayBuffer[] = []
+  readonly #columns = new RecordBatch(new Float64Array(0), undefined)
   #reading: RecordBatch | undefined
   credits = creditsPerChannel
 
@@ -88,14 +104,20 @@ export class LocalConnection implements Connection, ChannelOrigin {
     return this.#free.pop() ?? RecordBatch.ofCapacity(this.#hashed)
   }
 
+  shipColumns(buffer: ArrayBuffer, count: number): ArrayBuffer | undefined {
+    writeColumnHeader(buffer, 0, count)
+    this.credits--
+    this.#input.pushRecords(buffer)
+    return this.#freeBuffers.pop()
+  }
+
   control(item: ControlItem): void {
     this.#input.pushControl(item)
   }
 
   open(shipment: RecordBatch | ArrayBuffer): RecordBatch {
-    if (shipment instanceof ArrayBuffer) throw new TypeError('a frame on a channel inside a slot')
-    this.#reading = shipment
-    return shipment
+    this.#reading = shipment instanceof ArrayBuffer ? openColumns(this.#columns, shipment) : shipment
+    return this.#reading
   }
 
   giveBack(): void {
@@ -103,7 +125,19 @@ export class LocalConnection implements Connection, ChannelOrigin {
     if (batch === undefined) return
     this.#reading = undefined
     this.credits++
+    if (batch.columns !== undefined) {
+      if (this.#freeBuffers.length < creditsPerChannel) this.#freeBuffers.push(batch.columns)
+      batch.columns = undefined
+      return
+    }
     batch.clear()
     if (this.#free.length < creditsPerChannel) this.#free.push(batch)
   }
+}
+
+/** A batch of columns as an input channel gives it. */
+export function openColumns(batch: RecordBatch, buffer: ArrayBuffer): RecordBatch {
+  batch.columns = buffer
+  batch.count = columnCount(buffer)
+  return batch
 }

@@ -1,9 +1,17 @@
 import type { ChannelId } from '../common/ids.ts'
 import type { BatchCodec } from '../formats/format.ts'
 import type { ControlItem } from './channel-item.ts'
-import { asCredit, channelNumberOf, decodeFrame, encodeFrame, isCredit, largestPooledBuffer } from './frame.ts'
+import {
+  asCredit,
+  channelNumberOf,
+  decodeFrame,
+  encodeFrame,
+  isCredit,
+  largestPooledBuffer,
+  writeColumnHeader,
+} from './frame.ts'
 import type { ChannelOrigin, InputChannel } from './input-channel.ts'
-import { type Connection, creditsPerChannel } from './output-channel.ts'
+import { type Connection, creditsPerChannel, openColumns } from './output-channel.ts'
 import { RecordBatch } from './record-batch.ts'
 import type { PeerPort } from './slot-host.ts'
 
@@ -21,19 +29,20 @@ export class PeerLink {
   /** By the number that the other side gave the channel. */
   readonly #openInputs: (InputChannel | undefined)[] = []
   readonly #outputs: RemoteConnection[] = []
-  readonly #codecs = new Map<ChannelId, BatchCodec>()
+  /** undefined: of channels that carry columns. */
+  readonly #codecs = new Map<ChannelId, BatchCodec | undefined>()
 
   constructor(port: PeerPort, wake: () => void) {
     this.#port = port
     port.onArrival(wake)
   }
 
-  addInput(channelId: ChannelId, input: InputChannel, codec: BatchCodec): void {
+  addInput(channelId: ChannelId, input: InputChannel, codec: BatchCodec | undefined): void {
     this.#inputs.set(channelId, input)
     this.#codecs.set(channelId, codec)
   }
 
-  openOutput(channelId: ChannelId, codec: BatchCodec): Connection {
+  openOutput(channelId: ChannelId, codec: BatchCodec | undefined): Connection {
     const channelNumber = this.#outputs.length
     const connection = new RemoteConnection(this.#port, channelNumber, codec)
     this.#outputs.push(connection)
@@ -83,9 +92,8 @@ export class PeerLink {
   /** A channel that nobody here knows is dropped (R28). */
   #openInput(channelNumber: number, channelId: ChannelId): void {
     const input = this.#inputs.get(channelId)
-    const codec = this.#codecs.get(channelId)
-    if (input === undefined || codec === undefined) return
-    input.connect(new RemoteOrigin(this.#port, channelNumber, codec))
+    if (input === undefined) return
+    input.connect(new RemoteOrigin(this.#port, channelNumber, this.#codecs.get(channelId)))
     this.#openInputs[channelNumber] = input
   }
 
@@ -98,11 +106,11 @@ export class PeerLink {
 class RemoteConnection implements Connection {
   readonly #port: PeerPort
   readonly #channelNumber: number
-  readonly #codec: BatchCodec
+  readonly #codec: BatchCodec | undefined
   readonly #free: ArrayBuffer[] = []
   credits = creditsPerChannel
 
-  constructor(port: PeerPort, channelNumber: number, codec: BatchCodec) {
+  constructor(port: PeerPort, channelNumber: number, codec: BatchCodec | undefined) {
     this.#port = port
     this.#channelNumber = channelNumber
     this.#codec = codec
@@ -110,11 +118,19 @@ class RemoteConnection implements Connection {
 
   /** The values have been written into a frame, so the same batch is filled again. */
   ship(batch: RecordBatch): RecordBatch {
+    if (this.#codec === undefined) throw new TypeError('records on a channel of columns')
     const frame = encodeFrame(this.#channelNumber, batch, this.#codec, this.#free.pop())
     this.credits--
     this.#port.post(frame, [frame])
     batch.clear()
     return batch
+  }
+
+  shipColumns(buffer: ArrayBuffer, count: number): ArrayBuffer | undefined {
+    writeColumnHeader(buffer, this.#channelNumber, count)
+    this.credits--
+    this.#port.post(buffer, [buffer])
+    return this.#free.pop()
   }
 
   control(item: ControlItem): void {
@@ -132,11 +148,11 @@ class RemoteConnection implements Connection {
 class RemoteOrigin implements ChannelOrigin {
   readonly #port: PeerPort
   readonly #channelNumber: number
-  readonly #codec: BatchCodec
+  readonly #codec: BatchCodec | undefined
   readonly #batch = new RecordBatch(new Float64Array(0), undefined)
   #reading: ArrayBuffer | undefined
 
-  constructor(port: PeerPort, channelNumber: number, codec: BatchCodec) {
+  constructor(port: PeerPort, channelNumber: number, codec: BatchCodec | undefined) {
     this.#port = port
     this.#channelNumber = channelNumber
     this.#codec = codec
@@ -145,6 +161,7 @@ class RemoteOrigin implements ChannelOrigin {
   open(shipment: RecordBatch | ArrayBuffer): RecordBatch {
     if (!(shipment instanceof ArrayBuffer)) throw new TypeError('references on a channel between slots')
     this.#reading = shipment
+    if (this.#codec === undefined) return openColumns(this.#batch, shipment)
     decodeFrame(shipment, this.#codec, this.#batch)
     return this.#batch
   }
@@ -154,6 +171,7 @@ class RemoteOrigin implements ChannelOrigin {
     if (buffer === undefined) return
     this.#reading = undefined
     this.#batch.values = []
+    this.#batch.columns = undefined
     if (buffer.byteLength <= largestPooledBuffer) {
       this.#port.post(asCredit(buffer), [buffer])
     } else {

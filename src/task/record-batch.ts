@@ -7,6 +7,8 @@ export class RecordBatch {
   timestamps: Float64Array
   /** Hashes of the keys on hash edges, so that no receiver computes them again. */
   keyHashes: Int32Array | undefined
+  /** The batch as a ColumnBatch's buffer, instead of all the above: on edges that carry columns. */
+  columns: ArrayBuffer | undefined
   count = 0
 
   constructor(timestamps: Float64Array, keyHashes: Int32Array | undefined) {

@@ -1,4 +1,4 @@
-import type { Committable, Sink, SinkWriter } from '../api/sink.ts'
+import type { Committable, RecordColumns, Sink, SinkWriter } from '../api/sink.ts'
 import { isMillraceError, MillraceError, messageOf } from '../common/errors.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import type { Operator, OperatorContext, OperatorSnapshot, PendingCommittables } from './operator.ts'
@@ -45,6 +45,20 @@ export class SinkOperator implements Operator {
       this.#writer.write(value, timestamp)
     } catch (error) {
       throw this.#recordError(error)
+    }
+  }
+
+  /** Whether `processRecordColumns` may be called. */
+  get takesColumns(): boolean {
+    return this.#writer.writeColumns !== undefined
+  }
+
+  processRecordColumns(records: RecordColumns): void {
+    this.#context.metrics.recordsIn += records.count
+    try {
+      this.#writer.writeColumns?.(records)
+    } catch (error) {
+      throw this.#error('write', error)
     }
   }
 

@@ -5,6 +5,7 @@ import { endWatermark, noTimestamp } from '../common/timestamps.ts'
 import type { SourceSpec } from '../graph/operator-spec.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 import { ActiveTime } from './active-time.ts'
+import type { ColumnScan } from './columns/column-scan.ts'
 import type { DeadLetterOutput } from './dead-letter-output.ts'
 import type { OperatorMetrics, Receiver } from './operator.ts'
 import { userFunctionError } from './operators/user-function-error.ts'
@@ -21,6 +22,8 @@ export interface SourceInputOptions {
   readonly splits: readonly SourceSplit[]
   readonly noMoreSplits: boolean
   readonly receiver: Receiver
+  /** Scans values in place of decoding them; undefined: the reader decodes all. */
+  readonly scan?: ColumnScan | undefined
   /** undefined: records that can not be decoded fail the task. */
   readonly deadLetters: DeadLetterOutput | undefined
   readonly metrics: OperatorMetrics

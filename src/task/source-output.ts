@@ -1,6 +1,7 @@
 import type { SourceOutput, SourceRecord, UndecodedRecord } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
 import type { SourceSpec } from '../graph/operator-spec.ts'
+import type { ColumnScan } from './columns/column-scan.ts'
 import type { DeadLetterOutput, Undeliverable } from './dead-letter-output.ts'
 import type { OperatorMetrics, Receiver } from './operator.ts'
 import { jsonText } from './record-text.ts'
@@ -11,6 +12,7 @@ export interface ChainSourceOutputOptions {
   readonly operatorName: string
   /** The chain behind the source. */
   readonly receiver: Receiver
+  readonly scan?: ColumnScan | undefined
   /** undefined: the source has no dead-letter output. */
   readonly deadLetters: DeadLetterOutput | undefined
   /** As the source holds it. */
@@ -24,6 +26,7 @@ export class ChainSourceOutput implements SourceOutput<unknown> {
   readonly #options: ChainSourceOutputOptions
   readonly #receiver: Receiver
   readonly #timestampOf: ((value: unknown, recordTimestamp: number) => number) | undefined
+  readonly collectValues?: NonNullable<SourceOutput<unknown>['collectValues']>
   #splitId: string | undefined
   #part: WatermarkPart | undefined
   records = 0
@@ -34,6 +37,15 @@ export class ChainSourceOutput implements SourceOutput<unknown> {
     this.#options = options
     this.#receiver = options.receiver
     this.#timestampOf = timestampsOf(options.spec.watermarks, options.operatorName)
+    const { scan } = options
+    if (scan === undefined) return
+    this.collectValues = (values, count, decodeAndCollect) => {
+      this.#part?.beforeRecord()
+      const { records, highestTimestamp } = scan.run(values, count, decodeAndCollect)
+      this.records += records
+      // The generator cares for the highest timestamp alone: the planner has made sure of it.
+      if (records > 0) this.#part?.afterRecord(undefined, highestTimestamp)
+    }
   }
 
   get splitId(): string | undefined {

@@ -5,6 +5,7 @@ import { secondKeySelectorOf } from '../graph/operator-spec.ts'
 import { SubtaskSnapshots } from '../state/subtask-snapshots.ts'
 import type { Chain } from './chain.ts'
 import { buildChain, type OperatorOutputs, type WrittenEdge } from './chain-builder.ts'
+import { columnsInto, createColumnHead, scanOf } from './columns/column-wiring.ts'
 import { createChainedOperator, deadLettersOf, SourcePlace } from './dead-letter-wiring.ts'
 import { GateInput, type GateReceiver } from './gate-input.ts'
 import type { InputChannel } from './input-channel.ts'
@@ -51,8 +52,8 @@ export function buildSubtask(parts: SubtaskParts): BuiltSubtask {
   const { chain, headOutputs } = buildChain({
     vertex,
     edges: channels.edges,
-    createOperator: (index, outputs) =>
-      operatorOf(parts, { index, outputs, metrics: metrics[index] as OperatorMetrics, sourcePlace }),
+    createOperator: (index, outputs, outputsOf) =>
+      operatorOf(parts, { index, outputs, outputsOf, metrics: metrics[index] as OperatorMetrics, sourcePlace }),
   })
   const { attemptId } = deployment
   return {
@@ -72,6 +73,7 @@ interface HeadPlace {
 
 interface OperatorPlace extends HeadPlace {
   readonly index: number
+  outputsOf(index: number): OperatorOutputs
 }
 
 function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
@@ -100,7 +102,11 @@ function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
     wake: () => services.wake(),
     fail: (error) => parts.fail(error),
   }
-  const operator = createChainedOperator(chained, context, place.outputs, place.sourcePlace)
+  const columns = place.index === 0 ? columnsInto(vertex, services.graph) : undefined
+  const operator =
+    columns === undefined
+      ? createChainedOperator(chained, context, place.outputs, place.sourcePlace)
+      : createColumnHead(columns, context, place.outputsOf)
   parts.opened(() => operator.dispose())
   return operator
 }
@@ -140,6 +146,7 @@ function inputOf(parts: SubtaskParts, chain: Chain, { outputs, metrics, sourcePl
     splits: deployment.splits,
     noMoreSplits: deployment.noMoreSplits,
     receiver: outputs.output,
+    scan: scanOf(channels.edges),
     deadLetters: deadLettersOf(head, outputs, metrics),
     metrics,
     autoWatermarkIntervalMs: configuration.autoWatermarkIntervalMs,

@@ -59,6 +59,7 @@ export class KafkaSource<T> implements Source<T> {
   readonly boundedness: 'bounded' | 'continuous'
   readonly description: SourceDescription
   readonly type: DataType<T>
+  readonly valueFormat?: Format<T>
   readonly #settings: KafkaSourceSettings
   readonly #deserialization: KafkaDeserialization<T>
   readonly #tokenProvider: OAuthTokenProvider | undefined
@@ -77,6 +78,7 @@ export class KafkaSource<T> implements Source<T> {
     this.#tokenProvider = options.properties?.tokenProvider
     this.boundedness = this.#settings.end === null ? 'continuous' : 'bounded'
     this.description = kafkaDescription(this.#settings)
+    if (options.value !== undefined) this.valueFormat = options.value
     this.type = options.value === undefined ? { kind: 'untyped' } : options.value.type
   }
 

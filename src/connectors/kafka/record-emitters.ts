@@ -35,6 +35,11 @@ interface Batch<T> {
 // Two loops that differ in one call, so that neither decides anything for each record.
 
 function emitValues<T>(decoder: Decoder<T>, { records, from, count, output, waitFor }: Batch<T>): number {
+  if (output.collectValues !== undefined) {
+    // What is scanned is JSON, which can always be decoded at once, or never.
+    output.collectValues(records, count, (index) => emitValue(decoder, records, { index, output }))
+    return count
+  }
   const { bytes, valueStarts, valueEnds, timestamps } = records
   for (let index = from; index < count; index++) {
     const start = valueStarts[index] as number
@@ -51,6 +56,23 @@ function emitValues<T>(decoder: Decoder<T>, { records, from, count, output, wait
     output.collect(value, timestamps[index] as number)
   }
   return count
+}
+
+/** One that was left to the decoder. */
+function emitValue<T>(
+  decoder: Decoder<T>,
+  records: RecordCursor,
+  { index, output }: { readonly index: number; readonly output: SourceOutput<T> },
+): void {
+  records.current = index
+  let value: T
+  try {
+    value = decoder.decode(records.bytes, records.valueStarts[index] as number, records.valueEnds[index] as number)
+  } catch (error) {
+    deadLetter(records, output, error)
+    return
+  }
+  output.collect(value, records.timestamps[index] as number)
 }
 
 function emitViews<T>(decoder: Decoder<T>, { records, from, count, output, waitFor }: Batch<T>): number {

@@ -81,6 +81,7 @@ describe('settings', () => {
       maxParallelism: 128,
       bufferTimeoutMs: 5,
       autoWatermarkIntervalMs: 200,
+      columns: 'auto',
       checkpointing: undefined,
       restartStrategy: { type: 'none' },
       cancellationTimeoutMs: 30_000,
