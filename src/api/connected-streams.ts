@@ -49,8 +49,8 @@ export class ConnectedStreams<First, Second> {
    *
    * declare const sink: Sink<string>
    * export default job('orders', (env) => {
-   *   const orders = env.fromCollection<Order>([{ user: 'ada', cents: 250 }])
-   *   const accounts = env.fromCollection<Account>([{ user: 'ada', name: 'Ada L.' }])
+   *   const orders = env.fromCollection<Order>([{ user: 'ada', cents: 250 }]).name('orders')
+   *   const accounts = env.fromCollection<Account>([{ user: 'ada', name: 'Ada L.' }]).name('accounts')
    *   orders
    *     .connect(accounts)
    *     .keyBy((order) => order.user, (account) => account.user)

@@ -93,8 +93,10 @@ export class IntervalJoined<Left, Right, K extends Key> {
    * export default job('clicks-after-views', (env) => {
    *   const inOrder = WatermarkStrategy.forMonotonousTimestamps()
    *   const strategy = inOrder.withTimestamps((event: { at: number }) => event.at)
-   *   const views = env.fromCollection([{ user: 'ada', campaign: 'a', at: 0 }]).assignTimestampsAndWatermarks(strategy)
-   *   const clicks = env.fromCollection([{ user: 'ada', campaign: 'a', at: 9 }]).assignTimestampsAndWatermarks(strategy)
+   *   const view = { user: 'ada', campaign: 'a', at: 0 }
+   *   const click = { user: 'ada', campaign: 'a', at: 9 }
+   *   const views = env.fromCollection([view]).name('views').assignTimestampsAndWatermarks(strategy)
+   *   const clicks = env.fromCollection([click]).name('clicks').assignTimestampsAndWatermarks(strategy)
    *   views
    *     .keyBy((view) => [view.user, view.campaign])
    *     .intervalJoin(clicks.keyBy((click) => [click.user, click.campaign]))

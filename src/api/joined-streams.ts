@@ -5,6 +5,7 @@ import type { CoGroupFunction, FlatJoinFunction, JoinFunction } from './co-funct
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredFunctions, declaredSynchronousFunction } from './declaration.ts'
 import type { Key, KeySelector } from './functions.ts'
+import type { Trigger } from './triggers.ts'
 import type { WindowedStream } from './windowed-stream.ts'
 import type { WindowAssigner } from './windows.ts'
 
@@ -76,6 +77,11 @@ export class WindowedJoin<Left, Right, K extends Key> {
     this.#windows = windows
   }
 
+  /** When windows give their results, in place of what is usual for them. */
+  trigger(trigger: Trigger<unknown>): WindowedJoin<Left, Right, K> {
+    return new WindowedJoin(this.#windows.trigger(trigger))
+  }
+
   /** As of windows: a late record within it lets all pairs of its window be emitted again. */
   allowedLateness(lateness: Duration): WindowedJoin<Left, Right, K> {
     return new WindowedJoin(this.#windows.allowedLateness(lateness))
@@ -91,8 +97,8 @@ export class WindowedJoin<Left, Right, K extends Key> {
    * export default job('orders-with-payments', (env) => {
    *   const inOrder = WatermarkStrategy.forMonotonousTimestamps()
    *   const strategy = inOrder.withTimestamps((event: { at: number }) => event.at)
-   *   const orders = env.fromCollection([{ id: 'a', at: 1 }]).assignTimestampsAndWatermarks(strategy)
-   *   const payments = env.fromCollection([{ id: 'a', at: 2 }]).assignTimestampsAndWatermarks(strategy)
+   *   const orders = env.fromCollection([{ id: 'a', at: 1 }]).name('orders').assignTimestampsAndWatermarks(strategy)
+   *   const payments = env.fromCollection([{ id: 'a', at: 2 }]).name('payments').assignTimestampsAndWatermarks(strategy)
    *   orders
    *     .join(payments)
    *     .where((order) => order.id)
@@ -171,6 +177,11 @@ export class WindowedCoGroup<Left, Right, K extends Key> {
   /** @internal Comes from `window`. */
   constructor(windows: WindowedStream<Tagged<Left, Right>, K>) {
     this.#windows = windows
+  }
+
+  /** When windows give their results, in place of what is usual for them. */
+  trigger(trigger: Trigger<unknown>): WindowedCoGroup<Left, Right, K> {
+    return new WindowedCoGroup(this.#windows.trigger(trigger))
   }
 
   /** As of windows: a late record within it lets its window be grouped again. */
