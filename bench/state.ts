@@ -112,6 +112,8 @@ const blobStore = new FolderBlobStore(folder)
 
 interface CheckpointFigures {
   readonly ms: number
+  /** CPU time of the thread, that of the records in between included. */
+  readonly cpuMs: number
   readonly megabytes: number
   /** The synchronous part at the barrier. */
   readonly beginMs: number
@@ -122,6 +124,11 @@ interface CheckpointFigures {
   /** The same in CPU time of the thread, collections on it included, to within 4 ms: where the machine has other work. */
   readonly longestTurnCpuMs: number
   readonly manifest: SubtaskManifest
+}
+
+function cpuMsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.threadCpuUsage(before)
+  return (user + system) / 1000
 }
 
 /** A checkpoint while records come in, as a subtask does it: a batch, a slice, a turn of the event loop. */
@@ -136,6 +143,7 @@ async function checkpoint(
     kind: 'checkpoint',
   } as const
   const start = performance.now()
+  const usedBefore = process.threadCpuUsage()
   const part = {
     keyed: backend.snapshot(barrier),
     operatorState: undefined,
@@ -154,16 +162,17 @@ async function checkpoint(
     const end = performance.now()
     longestSliceMs = Math.max(longestSliceMs, end - slice)
     longestTurnMs = Math.max(longestTurnMs, end - turn)
-    const { user, system } = process.threadCpuUsage(used)
-    longestTurnCpuMs = Math.max(longestTurnCpuMs, (user + system) / 1000)
+    longestTurnCpuMs = Math.max(longestTurnCpuMs, cpuMsSince(used))
     await nextTurn()
   }
   const result = await snapshot.finish()
   const ms = performance.now() - start
+  const cpuMs = cpuMsSince(usedBefore)
   snapshots.checkpointCompleted(barrier.id)
   const manifest = await readManifest(blobStore, result.manifest)
   return {
     ms,
+    cpuMs,
     megabytes: result.writtenBytes / 2 ** 20,
     beginMs,
     longestSliceMs,
@@ -233,6 +242,7 @@ const peakMegabytes = process.resourceUsage().maxRSS / 1024
 
 backend.dispose()
 const restoreStart = performance.now()
+const restoreUsed = process.threadCpuUsage()
 const restored = newBackend()
 await restoreOperator({
   blobStore,
@@ -251,6 +261,7 @@ await restoreOperator({
 fill((index) => index)
 update(restored, accumulatorsOf(restored))
 const recoveryMs = performance.now() - restoreStart
+const recoveryCpuMs = cpuMsSince(restoreUsed)
 rmSync(folder, { recursive: true, force: true })
 
 const round = (value: number): number => Number(value.toPrecision(3))
@@ -266,15 +277,18 @@ process.stdout.write(
     bytes_per_key: round(bytesPerKey),
     full: figures(full),
     settled_ms: round(settled.ms),
+    settled_cpu_ms: round(settled.cpuMs),
     one_percent: figures(delta),
     longest_gc_ms: round(loopCollectionMs),
     recovery_ms: round(recoveryMs),
+    recovery_cpu_ms: round(recoveryCpuMs),
     peak_rss_mb: round(peakMegabytes),
   })}\n`,
 )
 
 function figures({
   ms,
+  cpuMs,
   megabytes,
   beginMs,
   longestSliceMs,
@@ -283,6 +297,7 @@ function figures({
 }: CheckpointFigures): object {
   return {
     ms: round(ms),
+    cpu_ms: round(cpuMs),
     mb: round(megabytes),
     begin_ms: round(beginMs),
     longest_slice_ms: round(longestSliceMs),
