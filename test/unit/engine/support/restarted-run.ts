@@ -58,7 +58,11 @@ export async function runRestarted(
   await using cluster = startTestCluster({ slots: 8, interleaving: 'random' })
   const sink: CollectingSink<string> = collectingSink()
   const settings = (of: number) => ({
-    configuration: { 'parallelism.default': of, 'execution.checkpointing.interval': '15ms' },
+    configuration: {
+      'parallelism.default': of,
+      'execution.checkpointing.interval': '15ms',
+      'pipeline.auto-watermark-interval': '5ms',
+    },
   })
   const job = (env: StreamExecutionEnvironment): void => {
     build(env).sinkTo(sink)
