@@ -14,18 +14,22 @@ export interface SlotFigures {
   readonly sums: readonly [number, number]
 }
 
-interface Moment {
+export interface Moment {
   readonly atMs: number
   readonly cpuMs: number
 }
 
-function moment(): Moment {
+export function moment(): Moment {
   const { user, system } = process.cpuUsage()
   return { atMs: Number(process.hrtime.bigint()) / 1e6, cpuMs: (user + system) / 1000 }
 }
 
 /** Of this slot: the first record that reached a decoder. */
 let first: Moment | undefined
+
+export function firstMoment(): Moment | undefined {
+  return first
+}
 
 /** The same format; notes the moment of the first record and then steps aside, so that it costs nothing per record. */
 export function noted<T>(format: Format<T>): Format<T> {
