@@ -5,6 +5,7 @@ import type { JobMasterMessage } from '../coordinator/job-master/messages.ts'
 import type { RestorePoint } from '../coordinator/restore.ts'
 import type { CheckpointRecord } from '../state/checkpoint-record.ts'
 import type { CheckpointStore } from '../state/checkpoint-store.ts'
+import type { TransactionLedger } from '../state/transaction-ledger.ts'
 
 /** The job's store of records, one operation after another; what comes of each goes to the JobMaster as a message. */
 export class CheckpointStorage {
@@ -59,6 +60,28 @@ export class CheckpointStorage {
       },
       (error) => this.#tell({ type: 'markFailed', id, error: errorData(error, 'MR_STORAGE') }),
     )
+  }
+
+  recordTransactions(revision: number, ledger: TransactionLedger): void {
+    this.#next(
+      async (store) => {
+        await store.recordTransactions(ledger)
+        this.#tell({ type: 'transactionsRecorded', revision })
+      },
+      (error) => this.#tell({ type: 'transactionsNotRecorded', revision, error: errorData(error, 'MR_STORAGE') }),
+    )
+  }
+
+  /** All that the record of another run lists is committed: whoever restores it again commits nothing (R17). */
+  markRestored(id: CheckpointId): void {
+    this.#enqueue(async () => {
+      try {
+        await this.#restoredStore?.markCommitted(id)
+        this.#tell({ type: 'restoredMarked', error: undefined })
+      } catch (error) {
+        this.#tell({ type: 'restoredMarked', error: errorData(error, 'MR_STORAGE') })
+      }
+    })
   }
 
   retain(retained: number): void {

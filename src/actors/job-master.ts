@@ -122,6 +122,12 @@ export class JobMaster implements Actor<JobMasterInbox> {
       case 'markCommitted':
         this.#storage.markCommitted(effect.checkpointId)
         return
+      case 'recordTransactions':
+        this.#storage.recordTransactions(effect.revision, effect.ledger)
+        return
+      case 'markRestoredCommitted':
+        this.#storage.markRestored(effect.checkpointId)
+        return
       case 'retainCheckpoints':
         this.#storage.retain(effect.retained)
         return

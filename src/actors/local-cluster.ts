@@ -10,6 +10,7 @@ import { newJobMaster } from '../coordinator/job-master/state.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
 import type { CheckpointRecord } from '../state/checkpoint-record.ts'
 import type { CheckpointStore } from '../state/checkpoint-store.ts'
+import type { TransactionLedger } from '../state/transaction-ledger.ts'
 import type { SlotHost } from '../task/slot-host.ts'
 import type { BlobStoreReference, JobReference, SlotMemory } from '../task/slot-protocol.ts'
 import { type ClientMessage, jobManagerReference, jobMasterReference } from './addresses.ts'
@@ -48,6 +49,8 @@ export interface JobSubmission {
   readonly checkpointStore: CheckpointStore | undefined
   readonly blobStore: BlobStoreReference
   readonly restore: RestoreSubmission | undefined
+  /** Transactional ids that earlier runs and processes may have left open; they stand in `checkpointStore` (R16). */
+  readonly leftTransactions?: TransactionLedger
 }
 
 export interface RestoreSubmission {
@@ -180,13 +183,22 @@ class ActorCluster implements LocalCluster {
 type ClientRequest = Parameters<ConstructorParameters<typeof JobClient>[1]>[0]
 
 /** A submission as plain data (R27). */
-function dataOf({ jobId, plan, job, checkpointStore, blobStore, restore }: JobSubmission): Submission {
+function dataOf({
+  jobId,
+  plan,
+  job,
+  checkpointStore,
+  blobStore,
+  restore,
+  leftTransactions = [],
+}: JobSubmission): Submission {
   return {
     jobId,
     plan,
     job,
     blobStore,
     hasCheckpointStore: checkpointStore !== undefined,
+    leftTransactions,
     restore:
       restore === undefined
         ? undefined

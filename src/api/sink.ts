@@ -11,6 +11,11 @@ export interface Sink<T> {
   readonly deliveryGuarantee: DeliveryGuarantee
   /** Its writers have `writeColumns`: results of operators on columns come to them as columns. */
   readonly takesColumns?: boolean
+  /**
+   * Set where the sink writes in transactions under ids of its own (`<prefix>-<uid>-<attempt>-<number>`): the leader keeps
+   * account of them, so that what a lost attempt has left open can be ended (R15, R16).
+   */
+  readonly transactionalIdPrefix?: string | undefined
   createWriter(context: SinkWriterContext): SinkWriter<T>
 }
 

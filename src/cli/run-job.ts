@@ -67,6 +67,7 @@ export async function runJob(
     checkpointStore: storage.checkpointStore,
     blobStore: storage.blobStore,
     restore: storage.restore,
+    leftTransactions: storage.leftTransactions,
   })
   const submitted = client
   return {

@@ -2,8 +2,10 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { RestoreSubmission } from '../actors/local-cluster.ts'
 import { MillraceError } from '../common/errors.ts'
 import { systemClock, systemIds } from '../common/system-ports.ts'
+import { hasTransactionalSinks } from '../coordinator/transactions.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
 import type { CheckpointStore } from '../state/checkpoint-store.ts'
+import { type AdoptedTransactions, adoptTransactions } from '../state/filesystem/adopted-transactions.ts'
 import { blobFolder, FolderCheckpointStore } from '../state/filesystem/folder-checkpoint-store.ts'
 import { lockFolder } from '../state/filesystem/folder-lock.ts'
 import {
@@ -12,6 +14,7 @@ import {
   latestCheckpoint,
   namedCheckpoint,
 } from '../state/filesystem/job-folder.ts'
+import type { TransactionLedger } from '../state/transaction-ledger.ts'
 import type { BlobStoreReference } from '../task/slot-protocol.ts'
 import { exactlyOnceSinks } from './plan-warnings.ts'
 import type { RunIdentity, RunRequest } from './process-protocol.ts'
@@ -20,6 +23,8 @@ import type { RunIdentity, RunRequest } from './process-protocol.ts'
 export interface RunStorage {
   readonly identity: RunIdentity
   readonly checkpointStore: CheckpointStore | undefined
+  /** Transactional ids that earlier runs and processes may have left open (R16). */
+  readonly leftTransactions: TransactionLedger
   readonly blobStore: BlobStoreReference
   readonly restore: RestoreSubmission | undefined
   /** What a person should know. */
@@ -47,12 +52,15 @@ export async function openRunStorage(
         ? await freshStart(request, plan, jobFolder)
         : await continued(request, plan, goesOn)
     const runFolder = checkpointed ? (goesOn?.runFolder ?? (await createRunFolder(jobFolder))) : undefined
+    const checkpointStore = runFolder === undefined ? undefined : new FolderCheckpointStore(runFolder)
+    const adopted = await leftTransactions(jobFolder, plan, checkpointStore, start)
     return {
       identity: { jobId: goesOn?.jobId ?? systemIds.hexadecimal(), runFolder },
-      checkpointStore: runFolder === undefined ? undefined : new FolderCheckpointStore(runFolder),
+      checkpointStore,
+      leftTransactions: adopted.ledger,
       blobStore: runFolder === undefined ? memoryBlobs : { type: 'filesystem', folder: blobFolder(runFolder) },
       restore: start.restore,
-      notes: start.notes,
+      notes: [...start.notes, ...adopted.notes],
       close: async () => lock.release(),
     }
   } catch (error) {
@@ -67,6 +75,7 @@ function withoutCheckpoints(goesOn: RunIdentity | undefined): RunStorage {
   return {
     identity: { jobId: goesOn?.jobId ?? systemIds.hexadecimal(), runFolder: undefined },
     checkpointStore: undefined,
+    leftTransactions: [],
     blobStore: memoryBlobs,
     restore: undefined,
     notes: [],
@@ -76,7 +85,21 @@ function withoutCheckpoints(goesOn: RunIdentity | undefined): RunStorage {
 
 interface Start {
   readonly restore: RestoreSubmission | undefined
+  /** Folder of the run that `restore` is of. */
+  readonly restoredRun?: string
   readonly notes: readonly string[]
+}
+
+async function leftTransactions(
+  jobFolder: string,
+  plan: JobPlan,
+  own: FolderCheckpointStore | undefined,
+  { restore, restoredRun }: Start,
+): Promise<AdoptedTransactions> {
+  if (own === undefined || !hasTransactionalSinks(plan)) return { ledger: [], notes: [] }
+  const restored =
+    restore === undefined || restoredRun === undefined ? undefined : { id: restore.record.id, runFolder: restoredRun }
+  return adoptTransactions(jobFolder, own, restored)
 }
 
 function checkpointFolder({ configuration }: RunRequest, { jobName }: JobPlan): string {
@@ -89,7 +112,8 @@ async function continued(request: RunRequest, plan: JobPlan, goesOn: RunIdentity
   const store = new FolderCheckpointStore(goesOn.runFolder ?? '')
   const id = (await store.list()).at(-1)
   if (id === undefined) return freshStart(request, plan, checkpointFolder(request, plan))
-  return { restore: await restoreOf({ store, id }, true), notes: [`going on from checkpoint ${id}`] }
+  const restore = await restoreOf({ store, id }, true)
+  return { restore, restoredRun: store.runFolder, notes: [`going on from checkpoint ${id}`] }
 }
 
 async function freshStart(request: RunRequest, plan: JobPlan, jobFolder: string): Promise<Start> {
@@ -115,7 +139,7 @@ async function startFrom(found: FoundCheckpoint, { from = '' }: RunRequest, { jo
       `--from ${from}: ${describe(found)} in ${dirname(found.store.runFolder)} is of job '${record.jobName}', not of '${jobName}': give each job an execution.checkpointing.dir of its own, or name the checkpoint by its path`,
     )
   }
-  return { restore, notes: [`starting from ${describe(found)}`] }
+  return { restore, restoredRun: found.store.runFolder, notes: [`starting from ${describe(found)}`] }
 }
 
 /** R9: what came after an older checkpoint is published already, and would be again. */

@@ -91,7 +91,14 @@ export interface PlanOperator {
   readonly declaredAt: string
   /** Such as `objects: its function is not known to the planner`. */
   readonly tier?: string | undefined
-  readonly sink: { readonly connector: string; readonly deliveryGuarantee: DeliveryGuarantee } | undefined
+  readonly sink: PlanSink | undefined
+}
+
+export interface PlanSink {
+  readonly connector: string
+  readonly deliveryGuarantee: DeliveryGuarantee
+  /** Start of its transactional ids, where it has any (R15). */
+  readonly transactionalIdPrefix?: string
 }
 
 export interface PlanEdge {

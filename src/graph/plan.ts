@@ -1,6 +1,7 @@
+import type { Sink } from '../api/sink.ts'
 import type { DataType } from '../formats/data-type.ts'
 import { typeText } from '../formats/type-text.ts'
-import type { JobGraph, JobPlan, JobVertex, PlanOperator, PlanVertex } from './job-graph.ts'
+import type { JobGraph, JobPlan, JobVertex, PlanOperator, PlanSink, PlanVertex } from './job-graph.ts'
 import { isStateful } from './operator-spec.ts'
 
 export { planText } from './plan-text.ts'
@@ -49,11 +50,13 @@ function planOperator(operator: JobVertex['operators'][number]): PlanOperator {
     outputType: outputText(operator.outputType),
     declaredAt: operator.declaredAt,
     tier: operator.tier === undefined ? undefined : `${operator.tier.runs}: ${operator.tier.why}`,
-    sink:
-      spec.kind === 'sink'
-        ? { connector: spec.sink.connector, deliveryGuarantee: spec.sink.deliveryGuarantee }
-        : undefined,
+    sink: spec.kind === 'sink' ? planSink(spec.sink) : undefined,
   }
+}
+
+function planSink({ connector, deliveryGuarantee, transactionalIdPrefix }: Sink<unknown>): PlanSink {
+  const sink = { connector, deliveryGuarantee }
+  return transactionalIdPrefix === undefined ? sink : { ...sink, transactionalIdPrefix }
 }
 
 /** What is untyped is only checked by whoever reads it (R39). */

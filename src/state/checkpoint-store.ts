@@ -1,6 +1,7 @@
 import type { SourceSplit } from '../api/source.ts'
 import type { CheckpointId, VertexId } from '../common/ids.ts'
 import type { CheckpointRecord } from './checkpoint-record.ts'
+import type { TransactionLedger } from './transaction-ledger.ts'
 
 /**
  * The records of one job's checkpoints, each change durable when its promise resolves (R3). One writer at a time: the
@@ -14,6 +15,10 @@ export interface CheckpointStore {
   recordStart(vertexId: VertexId, splits: readonly SourceSplit[]): Promise<void>
   /** undefined: it has not been recorded. */
   recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined>
+  /** Which transactional ids of the run's sinks may have been used: durable before they are (R15). */
+  recordTransactions(ledger: TransactionLedger): Promise<void>
+  /** Empty where nothing was recorded. */
+  recordedTransactions(): Promise<TransactionLedger>
   /** Mints the next id and records that it has begun (R2). */
   begin(): Promise<CheckpointId>
   /** What is wrong with a record that is not written yet: older chunks that its base does not name (R1); undefined: nothing. */

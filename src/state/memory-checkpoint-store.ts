@@ -7,6 +7,7 @@ import { BlobSweeper } from './blob-sweeper.ts'
 import type { CheckpointRecord } from './checkpoint-record.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { ManifestHeaders } from './manifest-headers.ts'
+import type { TransactionLedger } from './transaction-ledger.ts'
 
 /** Records held by this process, for tests. Records are kept as text, so that nobody shares them. */
 export class MemoryCheckpointStore implements CheckpointStore {
@@ -15,6 +16,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
   readonly #committed = new Set<CheckpointId>()
   readonly #headers: ManifestHeaders
   readonly #sweeper: BlobSweeper
+  #transactions = '[]'
   #begun = 0
 
   constructor(blobStore: BlobStore) {
@@ -29,6 +31,14 @@ export class MemoryCheckpointStore implements CheckpointStore {
   async recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined> {
     const text = this.#starts.get(vertexId)
     return text === undefined ? undefined : (JSON.parse(text) as readonly SourceSplit[])
+  }
+
+  async recordTransactions(ledger: TransactionLedger): Promise<void> {
+    this.#transactions = JSON.stringify(ledger)
+  }
+
+  async recordedTransactions(): Promise<TransactionLedger> {
+    return JSON.parse(this.#transactions) as TransactionLedger
   }
 
   async begin(): Promise<CheckpointId> {

@@ -175,6 +175,19 @@ export class Chain {
     await Promise.all(this.#operators.map((operator) => operator.commitAtEnd?.()))
   }
 
+  transactionalIdsGranted(mark: number): void {
+    for (const operator of this.#operators) operator.transactionalIdsGranted?.(mark)
+  }
+
+  async fenceTransactions(operatorUid: string, transactionalIds: readonly string[]): Promise<void> {
+    await this.nodes.find(({ uid }) => uid === operatorUid)?.operator?.fenceTransactions?.(transactionalIds)
+  }
+
+  /** Nothing new is begun; `dispose` follows. */
+  abandon(): void {
+    for (const operator of this.#operators) operator.abandon?.()
+  }
+
   /** Releases everything, whatever fails; gives the errors. */
   async dispose(): Promise<readonly unknown[]> {
     const results = await Promise.allSettled(this.#operators.map((operator) => operator.dispose()))

@@ -47,6 +47,11 @@ export interface Operator extends InputReceiver {
   checkpointCompleted(id: number): Promise<void>
   /** Sinks of a bounded job without checkpointing: after `endInput`, publishes everything. */
   commitAtEnd?(): Promise<void>
+  /** Sinks with transactional ids (R15, R16). */
+  transactionalIdsGranted?(mark: number): void
+  fenceTransactions?(transactionalIds: readonly string[]): Promise<void>
+  /** The attempt has failed or is cancelled, `dispose` follows: nothing new is begun. */
+  abandon?(): void
   /**
    * Only of an operator that makes its own watermarks: what comes after it in the chain, edges included, gets these in
    * place of its input's. The subtask reads it after each batch of records and after each watermark or processing-time

@@ -98,9 +98,25 @@ export class SinkOperator implements Operator {
     await this.checkpointCompleted(0)
   }
 
+  transactionalIdsGranted(mark: number): void {
+    this.#writer.transactionalIdsGranted?.(mark)
+  }
+
+  async fenceTransactions(transactionalIds: readonly string[]): Promise<void> {
+    try {
+      await this.#writer.fence?.(transactionalIds)
+    } catch (error) {
+      throw this.#error('end old transactions', error)
+    }
+  }
+
+  abandon(): void {
+    this.#writer.abandon?.()
+  }
+
   /** A commit that has begun is let finish: its checkpoint is complete (R16). */
   async dispose(): Promise<void> {
-    this.#writer.abandon?.()
+    this.abandon()
     await Promise.allSettled([this.#prepared, this.#committed])
     await this.#writer.close()
   }

@@ -101,6 +101,16 @@ export type ToSlot =
   | { readonly type: 'addSplits'; readonly attemptId: AttemptId; readonly splits: readonly SourceSplit[] }
   /** Sources stop as if their input had ended (`--drain`): the last watermark is sent and all windows fire. */
   | { readonly type: 'drain' }
+  /** The sinks of the attempt may use transactional ids below the mark (R15). */
+  | { readonly type: 'transactionalIdsGranted'; readonly attemptId: AttemptId; readonly mark: number }
+  /** A sink of the attempt ends what attempts that are gone have left open (R16); answered by `transactionsFenced`. */
+  | {
+      readonly type: 'fenceTransactions'
+      readonly attemptId: AttemptId
+      readonly operatorUid: string
+      readonly fence: number
+      readonly transactionalIds: readonly string[]
+    }
   /** Ends these attempts; answered by `canceled` for each. */
   | { readonly type: 'cancel'; readonly attemptIds: readonly AttemptId[] }
 
@@ -135,6 +145,9 @@ export type FromSlot =
     }
   /** All pending lists up to this checkpoint are committed. */
   | { readonly type: 'committed'; readonly attemptId: AttemptId; readonly checkpointId: CheckpointId }
+  /** Few transactional ids are free; `mark` is what is asked for (R15). */
+  | { readonly type: 'transactionalIdsRequested'; readonly attemptId: AttemptId; readonly mark: number }
+  | { readonly type: 'transactionsFenced'; readonly attemptId: AttemptId; readonly fence: number }
   | {
       readonly type: 'metrics'
       readonly subtasks: readonly SubtaskMetrics[]

@@ -188,6 +188,16 @@ export class Slot {
       case 'addSplits':
         this.#subtask(message.attemptId)?.addSplits(message.splits)
         break
+      case 'transactionalIdsGranted':
+        this.#subtask(message.attemptId)?.transactionalIdsGranted(message.mark)
+        break
+      case 'fenceTransactions':
+        this.#subtask(message.attemptId)?.fenceTransactions(
+          message.operatorUid,
+          message.fence,
+          message.transactionalIds,
+        )
+        break
       case 'drain':
         for (const subtask of this.#subtasks) subtask.drain()
         break

@@ -89,7 +89,7 @@ function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
     maxParallelism: vertex.maxParallelism,
     clock: services.clock,
     checkpointing: services.graph.configuration.checkpointing,
-    transactionalIds: { mark: deployment.transactionalIds, request: () => undefined },
+    transactionalIds: { mark: deployment.transactionalIds, request: (mark) => requestIds(parts, mark) },
     autoWatermarkIntervalMs: services.graph.configuration.autoWatermarkIntervalMs,
     output: place.outputs.output,
     sideOutput: (tagId) => place.outputs.sideOutput(tagId),
@@ -109,6 +109,10 @@ function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
       : createColumnHead(columns, context, place.outputsOf)
   parts.opened(() => operator.dispose())
   return operator
+}
+
+function requestIds({ deployment: { attemptId }, services }: SubtaskParts, mark: number): void {
+  services.send({ type: 'transactionalIdsRequested', attemptId, mark })
 }
 
 function snapshotsOf({ vertex, deployment, services, restored }: SubtaskParts, attemptId: AttemptId): SubtaskSnapshots {

@@ -141,6 +141,21 @@ export class Subtask {
       .catch((error: unknown) => this.fail(error))
   }
 
+  transactionalIdsGranted(mark: number): void {
+    this.#built?.chain.transactionalIdsGranted(mark)
+  }
+
+  fenceTransactions(operatorUid: string, fence: number, transactionalIds: readonly string[]): void {
+    const running = this.#running
+    if (running === undefined || !this.live) return
+    running.chain
+      .fenceTransactions(operatorUid, transactionalIds)
+      .then(() => {
+        if (this.live) this.#services.send({ type: 'transactionsFenced', attemptId: this.attemptId, fence })
+      })
+      .catch((error: unknown) => this.fail(error))
+  }
+
   /** Resolves when it holds nothing any more; the answer is sent then. */
   async cancel(): Promise<void> {
     if (this.live) this.#state = 'canceled'
@@ -321,6 +336,8 @@ export class Subtask {
 
   async #close(waitForCommits: boolean): Promise<void> {
     this.#built?.checkpoints.cancel()
+    // At once: a fence that follows the report of the end must find nothing that is begun after it (R16).
+    this.#built?.chain.abandon()
     for (const input of this.#channels.inputs) input.close()
     await this.#started
     if (waitForCommits) await this.#committed

@@ -25,6 +25,7 @@ function observed(sink: Sink<unknown>, time: ClusterTime): Sink<unknown> {
   return {
     connector: sink.connector,
     deliveryGuarantee: sink.deliveryGuarantee,
+    transactionalIdPrefix: sink.transactionalIdPrefix,
     createWriter: (context) => new ObservedWriter(sink.createWriter(context), time),
   }
 }
@@ -52,6 +53,18 @@ class ObservedWriter implements SinkWriter<unknown> {
 
   commit(committables: Parameters<SinkWriter<unknown>['commit']>[0]): Promise<void> {
     return this.#time.track(this.#writer.commit(committables))
+  }
+
+  transactionalIdsGranted(mark: number): void {
+    this.#writer.transactionalIdsGranted?.(mark)
+  }
+
+  async fence(transactionalIds: readonly string[]): Promise<void> {
+    await this.#writer.fence?.(transactionalIds)
+  }
+
+  abandon(): void {
+    this.#writer.abandon?.()
   }
 
   close(): Promise<void> {

@@ -13,6 +13,7 @@ import { SeededRandom } from '../common/seeded-random.ts'
 import { createJobGraph } from '../graph/chaining.ts'
 import { planOf } from '../graph/plan.ts'
 import type { StreamGraph } from '../graph/stream-graph.ts'
+import type { TransactionLedger } from '../state/transaction-ledger.ts'
 import { ClusterProcess } from './cluster-process.ts'
 import { ClusterTime, type TestTime } from './cluster-time.ts'
 import { type CollectingSink, collectingSink } from './collecting-sink.ts'
@@ -159,6 +160,7 @@ export class TestCluster {
       checkpointStore: store,
       blobStore: run.storage.reference,
       restore: run.restore,
+      leftTransactions: await leftTransactions(run),
     })
     return new TestJob({ ...run, client, process, store, time: this.time, scripts: this.#scripts })
   }
@@ -262,6 +264,17 @@ async function newestOf(storage: TestStorage, sameJob: boolean): Promise<Restore
     sameJob,
     checkpointStore,
   }
+}
+
+/** What attempts of crashed processes and earlier runs may have left open (R16). */
+async function leftTransactions({ storage: { checkpointStore }, restore }: Run): Promise<TransactionLedger> {
+  const own = await checkpointStore.recordedTransactions()
+  const earlier = restore?.checkpointStore
+  if (earlier === undefined || earlier === checkpointStore) return own
+  const ledger = [...own, ...(await earlier.recordedTransactions())]
+  await checkpointStore.recordTransactions(ledger)
+  await earlier.recordTransactions([])
+  return ledger
 }
 
 /** The sink of a job is replaced by the collecting one. */

@@ -6,6 +6,7 @@ import type { CheckpointRecord } from '../state/checkpoint-record.ts'
 import type { CheckpointStore } from '../state/checkpoint-store.ts'
 import { MemoryBlobStore } from '../state/memory-blob-store.ts'
 import { MemoryCheckpointStore } from '../state/memory-checkpoint-store.ts'
+import type { TransactionLedger } from '../state/transaction-ledger.ts'
 import type { BlobStoreReference } from '../task/slot-protocol.ts'
 
 /** Where a run of a job keeps its checkpoints: in memory, and it outlives the cluster's process. */
@@ -45,6 +46,14 @@ export class FaultyCheckpointStore implements CheckpointStore {
 
   recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined> {
     return this.#alive(() => this.#store.recordedStart(vertexId))
+  }
+
+  recordTransactions(ledger: TransactionLedger): Promise<void> {
+    return this.#alive(() => this.#store.recordTransactions(ledger))
+  }
+
+  recordedTransactions(): Promise<TransactionLedger> {
+    return this.#alive(() => this.#store.recordedTransactions())
   }
 
   begin(): Promise<CheckpointId> {

@@ -1,5 +1,6 @@
 import type { JobId } from '../../common/ids.ts'
 import type { JobPlan } from '../../graph/job-graph.ts'
+import type { TransactionLedger } from '../../state/transaction-ledger.ts'
 import type { BlobStoreReference, JobReference } from '../../task/slot-protocol.ts'
 import type { SlotAddress } from '../job-master/state.ts'
 import type { RestorePoint } from '../restore.ts'
@@ -12,6 +13,8 @@ export interface Submission {
   readonly blobStore: BlobStoreReference
   readonly hasCheckpointStore: boolean
   readonly restore: RestorePoint | undefined
+  /** Transactional ids that earlier runs and processes may have left open (R16). */
+  readonly leftTransactions: TransactionLedger
 }
 
 /** The jobs and slots of a cluster. Plain data, changed by `decide` alone. */

@@ -10,6 +10,7 @@ import type { AttemptEvent, JobMasterEffect } from './messages.ts'
 import { failRegions, fallBackOrFail } from './regions.ts'
 import type { JobMasterState, SubtaskAttempt } from './state.ts'
 import { attemptOf, regionOf, slotAddressOf, subtaskOfAttempt, withSubtask } from './subtasks.ts'
+import { restoredCommitted, transactionEvent, transactionsFinished } from './transactional-sinks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
 
@@ -24,9 +25,13 @@ export function attemptEvent(state: JobMasterState, event: AttemptEvent, now: Mo
     case 'ended':
       if (attempt.status === 'cancelling') return unchanged(state)
       return unchanged(withSubtask(state, subtask, { ...attempt, status: 'ended' }))
+    case 'transactionalIdsRequested':
+    case 'transactionsFenced':
+      return transactionEvent(state, event)
     case 'finished':
-      return withCheckpoints(withSubtask(state, subtask, { type: 'finished' }), (checkpoints, facts) =>
-        subtaskFinished(facts, checkpoints, subtask, now),
+      return withCheckpoints(
+        withSubtask(transactionsFinished(state, event.attemptId), subtask, { type: 'finished' }),
+        (checkpoints, facts) => subtaskFinished(facts, checkpoints, subtask, now),
       )
     case 'canceled':
       return unchanged(withSubtask(state, subtask, { type: 'none' }))
@@ -60,7 +65,8 @@ function running(state: JobMasterState, subtask: number, attempt: SubtaskAttempt
 }
 
 function committed(state: JobMasterState, subtask: number, checkpointId: CheckpointId): JobDecision {
-  return withCheckpoints(state, (checkpoints) => subtaskCommitted(checkpoints, { subtask, checkpointId }))
+  const next = restoredCommitted(state, subtask, checkpointId)
+  return withCheckpoints(next, (checkpoints) => subtaskCommitted(checkpoints, { subtask, checkpointId }))
 }
 
 interface Reported<Type extends AttemptEvent['type']> {

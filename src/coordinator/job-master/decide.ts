@@ -22,6 +22,14 @@ import {
 import type { Incident, JobMasterState, SlotAddress } from './state.ts'
 import { finishedOnes, participants, slotsInUse } from './subtasks.ts'
 import { suspendedIfCommitted, suspendJob } from './suspending.ts'
+import {
+  fenceIfDue,
+  ledgerNotRecorded,
+  ledgerRecorded,
+  markRestored,
+  recordLedger,
+  restoredMarked,
+} from './transactional-sinks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
 
@@ -33,6 +41,9 @@ export function decide(state: JobMasterState, message: JobMasterMessage, now: Mo
     (current) => handleIncidents(current, now),
     followRegions,
     deployWaitingRegions,
+    markRestored,
+    fenceIfDue,
+    recordLedger,
     // A region may have nothing left to deploy, so that it is finished at once.
     finishedIfAllIsDone,
     (current) => beginIfWanted(current, now),
@@ -72,6 +83,12 @@ function handle(state: JobMasterState, message: JobMasterMessage, now: Moment): 
       return splitsNotLocated(state, message, now)
     case 'splitsDiscovered':
       return splitsDiscovered(state, message)
+    case 'transactionsRecorded':
+      return ledgerRecorded(state, message.revision)
+    case 'transactionsNotRecorded':
+      return ledgerNotRecorded(state, message, now)
+    case 'restoredMarked':
+      return restoredMarked(state, message.error)
     case 'previousCheckpoint':
       return previousCheckpointRead(state, message, now)
     case 'timer':
@@ -147,6 +164,8 @@ function timerFired(state: JobMasterState, timer: JobTimer, now: Moment): JobDec
       )
     case 'completionRetry':
       return withCheckpoints(state, (checkpoints) => retryCompletion(checkpoints, timer.checkpointId))
+    case 'ledgerRetry':
+      return unchanged({ ...state, ledgerHeldBack: false })
     case 'markRetry':
       return withCheckpoints(state, (checkpoints) => retryMark(checkpoints, timer.checkpointId))
     default:

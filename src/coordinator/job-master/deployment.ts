@@ -5,9 +5,11 @@ import type { InputChannel, OutputEdge, SubtaskDeployment } from '../../task/slo
 import { type Decision, unchanged } from '../decision.ts'
 import { checkpointedSplits, finishedSubtasks, type RestorePoint, restoreFrom, subtasksToCommit } from '../restore.ts'
 import { splitsOfSubtask } from '../splits.ts'
+import { idsAtDeployment } from '../transactions.ts'
 import type { JobMasterEffect, SlotDeployment } from './messages.ts'
 import { type JobMasterState, type RegionStatus, restoredId, restorePointOf, type SubtaskExecution } from './state.ts'
 import { attemptOf, slotAddressOf, subtasksOfRegion, withSubtask } from './subtasks.ts'
+import { reservationOf, withoutReservation } from './transactional-sinks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
 
@@ -26,7 +28,9 @@ export function deployRegion(state: JobMasterState, region: number): JobDecision
   const closing = subtasks.filter((index) => !canBeCarried(state, point, index) || mustCommit(state, index))
   const rest = subtasks.filter((index) => !closing.includes(index))
   const withFinished = rest.reduce((next, index) => withSubtask(next, index, { type: 'finished' }), state)
-  if (closing.length === 0) return unchanged(withRegion(withFinished, region, { type: 'finished' }))
+  if (closing.length === 0) {
+    return unchanged(withRegion(withoutReservation(withFinished, region), region, { type: 'finished' }))
+  }
   return deploySubtasks(withFinished, { region, subtasks: closing, point, closing: true })
 }
 
@@ -56,11 +60,13 @@ interface Deployment {
 
 function deploySubtasks(state: JobMasterState, deployment: Deployment): JobDecision {
   const { region, subtasks, point, closing } = deployment
-  let next = withRegion(state, region, { type: 'deploying' })
+  const reserved = reservationOf(state, region)
+  let next = withRegion(withoutReservation(state, region), region, { type: 'deploying' })
   for (const [offset, index] of subtasks.entries()) {
+    const ahead = reserved?.attempts.find((attempt) => attempt.subtask === index)
     next = withSubtask(next, index, {
       type: 'attempt',
-      attemptId: attemptId(`${state.facts.token}-${state.attemptsMinted + offset + 1}`),
+      attemptId: ahead?.attemptId ?? attemptId(`${state.facts.token}-${state.attemptsMinted + offset + 1}`),
       status: 'deploying',
       restoredFrom: restoredId(point),
       closing,
@@ -96,7 +102,7 @@ function deploymentOf(state: JobMasterState, index: number, { point, closing }: 
     restore: point === undefined ? undefined : restoreFrom(point, vertex),
     splits: closing ? [] : splitsToRead(state, index),
     noMoreSplits: closing || source?.discoveryIntervalMs === undefined,
-    transactionalIds: 16,
+    transactionalIds: idsAtDeployment,
   }
 }
 

@@ -2,6 +2,7 @@ import type { SourceDescription, SourceSplit } from '../../api/source.ts'
 import type { ErrorData } from '../../common/errors.ts'
 import type { AttemptId, CheckpointId, VertexId } from '../../common/ids.ts'
 import type { CheckpointRecord } from '../../state/checkpoint-record.ts'
+import type { TransactionLedger } from '../../state/transaction-ledger.ts'
 import type { FromSlot, SubtaskDeployment, ToSlot } from '../../task/slot-protocol.ts'
 import type { CheckpointTimer } from '../checkpoints/state.ts'
 import type { RestorePoint } from '../restore.ts'
@@ -37,6 +38,11 @@ export type JobMasterMessage =
   | { readonly type: 'completionUndetermined'; readonly id: CheckpointId; readonly error: ErrorData }
   | { readonly type: 'markedCommitted'; readonly id: CheckpointId }
   | { readonly type: 'markFailed'; readonly id: CheckpointId; readonly error: ErrorData }
+  /** The ledger of transactional ids is durable (R15). */
+  | { readonly type: 'transactionsRecorded'; readonly revision: number }
+  | { readonly type: 'transactionsNotRecorded'; readonly revision: number; readonly error: ErrorData }
+  /** The checkpoint of another run is marked in its store; `error`: it is not (R17). */
+  | { readonly type: 'restoredMarked'; readonly error: ErrorData | undefined }
   /** `point` undefined: there is no older checkpoint. */
   | { readonly type: 'previousCheckpoint'; readonly region: number; readonly point: RestorePoint | undefined }
   | { readonly type: 'timer'; readonly timer: JobTimer }
@@ -46,6 +52,7 @@ export type JobTimer =
   | { readonly type: 'restartRegion'; readonly region: number; readonly number: number }
   | { readonly type: 'locateAgain'; readonly vertexId: VertexId }
   | { readonly type: 'discoverSplits'; readonly vertexId: VertexId }
+  | { readonly type: 'ledgerRetry' }
 
 export interface SlotDeployment {
   readonly slot: SlotAddress
@@ -73,6 +80,8 @@ export type JobMasterEffect =
   | { readonly type: 'beginCheckpoint' }
   | { readonly type: 'completeCheckpoint'; readonly record: CheckpointRecord; readonly repeated: boolean }
   | { readonly type: 'markCommitted'; readonly checkpointId: CheckpointId }
+  | { readonly type: 'recordTransactions'; readonly revision: number; readonly ledger: TransactionLedger }
+  | { readonly type: 'markRestoredCommitted'; readonly checkpointId: CheckpointId }
   | { readonly type: 'retainCheckpoints'; readonly retained: number }
   /** The newest completed checkpoint before this one, in the same store (R9). */
   | { readonly type: 'readPreviousCheckpoint'; readonly region: number; readonly point: RestorePoint }

@@ -9,6 +9,7 @@ import { cancelSubtasks, endJob, failJob } from './ending.ts'
 import type { JobMasterEffect } from './messages.ts'
 import { type JobMasterState, restorePointOf } from './state.ts'
 import { subtasksOfRegion } from './subtasks.ts'
+import { needsReservation, recordLedger, reserve } from './transactional-sinks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
 
@@ -141,8 +142,17 @@ export function deployWaitingRegions(state: JobMasterState): JobDecision {
   })
   return inSequence(
     state,
-    ready.map((region) => (current: JobMasterState) => deployRegion(current, region)),
+    ready.map((region) => (current: JobMasterState) => deployWithIds(current, region)),
   )
+}
+
+/** With transactional sinks only once the attempts' ids are durable (R15). */
+function deployWithIds(state: JobMasterState, region: number): JobDecision {
+  if (!needsReservation(state, region)) return deployRegion(state, region)
+  const reserved = recordLedger(reserve(state, region))
+  if (needsReservation(reserved.state, region)) return reserved
+  const deployed = deployRegion(reserved.state, region)
+  return { state: deployed.state, effects: [...reserved.effects, ...deployed.effects] }
 }
 
 /** Follows the regions' attempts: all running, all finished. */

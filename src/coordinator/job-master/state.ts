@@ -3,12 +3,14 @@ import type { ErrorData } from '../../common/errors.ts'
 import { type AttemptId, type CheckpointId, type JobId, noCheckpoint, type VertexId } from '../../common/ids.ts'
 import { type ExecutionGraph, executionGraph, requiredSlots } from '../../graph/execution-graph.ts'
 import type { JobPlan } from '../../graph/job-graph.ts'
+import type { TransactionLedger } from '../../state/transaction-ledger.ts'
 import type { BlobStoreReference } from '../../task/slot-protocol.ts'
 import { type CheckpointFacts, type CheckpointsState, newCheckpoints } from '../checkpoints/state.ts'
 import { initialRestartState, type RestartState } from '../restart-strategies.ts'
 import { type RestorePoint, subtasksToCommit } from '../restore.ts'
 import { assignSlots } from '../slot-assignment.ts'
 import type { AssignedSplit } from '../splits.ts'
+import { hasTransactionalSinks, newTransactions, type TransactionsState } from '../transactions.ts'
 
 /** One job, as its JobMaster knows it. Plain data, changed by `decide` alone. */
 export interface JobMasterState {
@@ -32,6 +34,13 @@ export interface JobMasterState {
   readonly restarts: number
   readonly lastFailure: ErrorData | undefined
   readonly attemptsMinted: number
+  /** undefined: no sink has transactional ids of its own (R15). */
+  readonly transactions: TransactionsState | undefined
+  /** Attempts that regions will be deployed as, minted ahead. */
+  readonly reservations: readonly Reservation[]
+  /** After a failed write of the ledger the next one waits a moment. */
+  readonly ledgerHeldBack: boolean
+  readonly restoredCommits: RestoredCommits
   /** What a step has brought up for `advance` to deal with; empty between steps. */
   readonly incidents: readonly Incident[]
 }
@@ -51,6 +60,21 @@ export interface JobFacts {
   /** Whether a sink publishes exactly once: such a job never falls back to an older checkpoint by itself (R9). */
   readonly exactlyOnce: boolean
 }
+
+/** Attempts whose transactional ids have to be durable before a region is deployed as them (R15). */
+export interface Reservation {
+  readonly region: number
+  readonly attempts: readonly { readonly subtask: number; readonly attemptId: AttemptId }[]
+  /** Of the ledger that holds their ids. */
+  readonly revision: number
+}
+
+/** What the checkpoint of another run, that the job was started from, lists to be committed (R17). */
+export type RestoredCommits =
+  | { readonly type: 'settled' }
+  | { readonly type: 'waiting'; readonly checkpointId: CheckpointId; readonly subtasks: readonly number[] }
+  /** All is committed; the mark in that run's store is being written. */
+  | { readonly type: 'marking'; readonly checkpointId: CheckpointId }
 
 export interface SlotAddress {
   /** Address of the TaskManager's actor. */
@@ -135,6 +159,8 @@ export interface NewJob {
   /** Whether there is a store for checkpoints; without one none are taken, whatever the plan says. */
   readonly hasCheckpointStore: boolean
   readonly restore: RestorePoint | undefined
+  /** Transactional ids that earlier runs and processes may have left open, in the run's durable ledger (R16). */
+  readonly leftTransactions: TransactionLedger
 }
 
 export function newJobMaster(job: NewJob): JobMasterState {
@@ -178,8 +204,18 @@ export function newJobMaster(job: NewJob): JobMasterState {
     restarts: 0,
     lastFailure: undefined,
     attemptsMinted: 0,
+    transactions: hasTransactionalSinks(plan) ? newTransactions(job.leftTransactions) : undefined,
+    reservations: [],
+    ledgerHeldBack: false,
+    restoredCommits: restoredCommitsOf(restore, plan, graph),
     incidents: [],
   }
+}
+
+function restoredCommitsOf(restore: RestorePoint | undefined, plan: JobPlan, graph: ExecutionGraph): RestoredCommits {
+  if (restore === undefined || restore.ownRun || restore.committed) return { type: 'settled' }
+  const subtasks = subtasksToCommit(restore, plan, graph)
+  return { type: 'waiting', checkpointId: restore.record.id, subtasks }
 }
 
 /** The checkpoint that a region is restored from. */

@@ -10,6 +10,7 @@ import type { CheckpointRecord } from '../checkpoint-record.ts'
 import type { CheckpointStore } from '../checkpoint-store.ts'
 import { ManifestHeaders } from '../manifest-headers.ts'
 import { recordExists } from '../memory-checkpoint-store.ts'
+import type { TransactionLedger } from '../transaction-ledger.ts'
 import {
   createDurably,
   errorCodeOf,
@@ -25,6 +26,8 @@ import { FolderBlobStore } from './folder-blob-store.ts'
 const recordName = /^chk-(\d+)\.json$/
 const markName = /^committed-(\d+)$/
 
+const transactionsName = 'transactions.json'
+
 /** Where the blobs of a run are. */
 export function blobFolder(runFolder: string): string {
   return join(runFolder, 'blobs')
@@ -38,7 +41,7 @@ interface Stored<Content> {
 
 /**
  * The records of one run in its folder `run-<k>`: `records/chk-<n>.json`, made by link() (R11); `begun`, the highest id
- * that was minted; `committed-<n>` marks; `start-<vertex>.json`; `blobs/`. The caller holds the job folder's lock.
+ * that was minted; `committed-<n>` marks; `start-<vertex>.json`; `transactions.json`, the ledger of transactional ids (R15); `blobs/`. The caller holds the job folder's lock.
  */
 export class FolderCheckpointStore implements CheckpointStore {
   readonly runFolder: string
@@ -68,6 +71,20 @@ export class FolderCheckpointStore implements CheckpointStore {
     const path = this.#startPath(vertexId)
     const text = await textOf(path)
     return text === undefined ? undefined : decode<readonly SourceSplit[]>(text, path)
+  }
+
+  async recordTransactions(ledger: TransactionLedger): Promise<void> {
+    const path = join(this.runFolder, transactionsName)
+    await stored(path, async () => {
+      await makeFolder(this.runFolder)
+      await replaceDurably(path, encode(ledger))
+    })
+  }
+
+  async recordedTransactions(): Promise<TransactionLedger> {
+    const path = join(this.runFolder, transactionsName)
+    const text = await textOf(path)
+    return text === undefined ? [] : decode<TransactionLedger>(text, path)
   }
 
   async begin(): Promise<CheckpointId> {

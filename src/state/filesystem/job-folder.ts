@@ -34,6 +34,11 @@ export async function createRunFolder(jobFolder: string): Promise<string> {
   }
 }
 
+/** The stores of all runs of a job, newest first. */
+export async function runStores(jobFolder: string): Promise<readonly FolderCheckpointStore[]> {
+  return (await runNumbers(jobFolder)).map((number) => new FolderCheckpointStore(join(jobFolder, `run-${number}`)))
+}
+
 /** Completed checkpoints of all runs of a job, newest run first, and newest first within a run (R9). */
 export async function completedCheckpoints(jobFolder: string): Promise<readonly FoundCheckpoint[]> {
   const found: FoundCheckpoint[] = []

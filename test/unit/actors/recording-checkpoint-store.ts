@@ -3,6 +3,7 @@ import { MillraceError } from '../../../src/common/errors.ts'
 import { type CheckpointId, checkpointId, type VertexId } from '../../../src/common/ids.ts'
 import type { CheckpointRecord } from '../../../src/state/checkpoint-record.ts'
 import type { CheckpointStore } from '../../../src/state/checkpoint-store.ts'
+import type { TransactionLedger } from '../../../src/state/transaction-ledger.ts'
 
 /** Records in memory; `failing` says which operations are refused, and a completion may be written in spite of its error. */
 export class RecordingCheckpointStore implements CheckpointStore {
@@ -20,6 +21,16 @@ export class RecordingCheckpointStore implements CheckpointStore {
 
   async recordedStart(vertexId: VertexId): Promise<readonly SourceSplit[] | undefined> {
     return this.starts.get(vertexId)
+  }
+
+  transactions: TransactionLedger = []
+
+  async recordTransactions(ledger: TransactionLedger): Promise<void> {
+    this.transactions = structuredClone(ledger)
+  }
+
+  async recordedTransactions(): Promise<TransactionLedger> {
+    return this.transactions
   }
 
   async begin(): Promise<CheckpointId> {

@@ -64,6 +64,7 @@ test('a submission that is repeated gets the first answer, and the job starts on
     blobStore: { type: 'memory', name: 'own' },
     hasCheckpointStore: false,
     restore: undefined,
+    leftTransactions: [],
   }
   const submit: JobManagerMessage = { type: 'submitJob', requestId: 'request', client: 'client', submission }
   expect(run(0, submit).types).toEqual(['submitted', 'startJobMaster'])

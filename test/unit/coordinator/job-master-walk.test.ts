@@ -48,7 +48,9 @@ class Walk {
     const guarantee = this.#exactlyOnce ? 'exactly-once' : 'at-least-once'
     const sketches = this.#shape(1 + this.#below(3)).map((sketch) => ({ ...sketch, guarantee }) as const)
     const tolerant = { ...checkpointing, tolerableFailedCheckpoints: this.#below(3) }
-    const state = jobMasterOf(planOf(sketches, { checkpointing: tolerant }), { restore, token: `t${this.#random()}` })
+    const token = `t${this.#random()}`.replace('.', '')
+    const left = { leftTransactions: store.ledger }
+    const state = jobMasterOf(planOf(sketches, { checkpointing: tolerant }), { restore, token, ...left })
     const job = new JobWorld(state, this.#world, store, this.#random)
     try {
       this.#steps(job, 20 + this.#below(400))
@@ -75,7 +77,7 @@ class Walk {
     const blobStore = { type: 'memory', name: ownRun ? 'own' : 'old' } as const
     const committed = store.marked.has(newest)
     const restore = record === undefined ? undefined : { record, blobStore, committed, ownRun }
-    return this.run(ownRun ? store : newStore(), restore, 'none')
+    return this.run(ownRun ? store : { ...newStore(), ledger: store.ledger }, restore, 'none')
   }
 }
 

@@ -5,12 +5,21 @@ import { assertInvariants } from '../../../src/coordinator/job-master/invariants
 import type { JobMasterEffect, JobMasterMessage, JobTimer } from '../../../src/coordinator/job-master/messages.ts'
 import type { JobMasterState } from '../../../src/coordinator/job-master/state.ts'
 import type { CheckpointRecord } from '../../../src/state/checkpoint-record.ts'
+import type { TransactionLedger } from '../../../src/state/transaction-ledger.ts'
 import type { FromSlot, SubtaskDeployment, ToSlot } from '../../../src/task/slot-protocol.ts'
 import { ModelSlots, type World } from './model-slots.ts'
 
 type StoreEffect = Extract<
   JobMasterEffect,
-  { readonly type: 'beginCheckpoint' | 'completeCheckpoint' | 'markCommitted' | 'readPreviousCheckpoint' }
+  {
+    readonly type:
+      | 'beginCheckpoint'
+      | 'completeCheckpoint'
+      | 'markCommitted'
+      | 'readPreviousCheckpoint'
+      | 'recordTransactions'
+      | 'markRestoredCommitted'
+  }
 >
 
 export class Violation extends Error {}
@@ -20,9 +29,10 @@ export interface ModelStore {
   begun: number
   readonly records: Map<CheckpointId, CheckpointRecord>
   readonly marked: Set<CheckpointId>
+  ledger: TransactionLedger
 }
 
-export const newStore = (): ModelStore => ({ begun: 0, records: new Map(), marked: new Set() })
+export const newStore = (): ModelStore => ({ begun: 0, records: new Map(), marked: new Set(), ledger: [] })
 
 const newestOf = (store: ModelStore): number => Math.max(0, ...store.records.keys())
 
@@ -39,6 +49,8 @@ export class JobWorld {
   readonly #store: ModelStore
   readonly #random: () => number
   readonly #restored: CheckpointRecord | undefined
+  /** The record of another run is marked, or there is none to mark. */
+  #restoredMarked: boolean
   readonly #attemptIds = new Set<AttemptId>()
   readonly #timers = new Map<string, { readonly timer: JobTimer; readonly due: number }>()
   readonly #operations: StoreEffect[] = []
@@ -56,6 +68,8 @@ export class JobWorld {
     this.#random = random
     this.#restored = state.restorePoint?.record
     this.#lastTriggered = store.begun
+    const point = state.restorePoint
+    this.#restoredMarked = point === undefined || point.ownRun || point.committed
     this.send({ type: 'start' })
   }
 
@@ -145,6 +159,8 @@ export class JobWorld {
       case 'beginCheckpoint':
       case 'markCommitted':
       case 'readPreviousCheckpoint':
+      case 'recordTransactions':
+      case 'markRestoredCommitted':
         this.#operations.push(effect)
         break
       default:
@@ -159,6 +175,7 @@ export class JobWorld {
         this.#attemptIds.add(deployment.attemptId)
         this.#checkSlot(slot.slotIndex, deployment)
         this.#checkRestore(deployment)
+        this.#checkIds(deployment)
       }
       this.slots.send(slot, { type: 'deploy', subtasks, peers: [] })
     }
@@ -180,7 +197,40 @@ export class JobWorld {
     }
   }
 
+  /** R15: what an attempt may use stands in the record before. */
+  #checkIds({ attemptId, vertexId, transactionalIds }: SubtaskDeployment): void {
+    const vertex = this.state.facts.plan.vertices.find(({ id }) => id === vertexId)
+    const prefix = vertex?.operators[0]?.sink?.transactionalIdPrefix
+    if (prefix !== undefined) this.#checkMark(attemptId, transactionalIds)
+  }
+
+  #checkMark(attemptId: AttemptId, mark: number): void {
+    const entry = this.#store.ledger.find((candidate) => candidate.attemptId === attemptId)
+    if ((entry?.mark ?? 0) >= mark) return
+    throw new Violation(`attempt ${attemptId} may use ${mark} ids, ${entry?.mark} are durable (R15)`)
+  }
+
+  /** R16: never those of a living attempt, and never those that somebody may still have to commit. */
+  #checkFence(ids: readonly string[]): void {
+    const isFenced = (attempt: string): boolean => ids.some((id) => id.includes(`-${attempt}-`))
+    for (const attempt of this.slots.attempts.keys()) {
+      if (isFenced(attempt)) throw new Violation(`the living attempt ${attempt} is fenced (R16)`)
+    }
+    const newest = checkpointId(newestOf(this.#store))
+    const marked = [...this.#store.marked].some((id) => id >= newest)
+    const own = marked ? undefined : this.#store.records.get(newest)
+    const restored = this.#restoredMarked ? undefined : this.#restored
+    for (const record of [own, restored]) {
+      for (const { manifest } of record?.vertices.flatMap((vertex) => vertex.subtasks) ?? []) {
+        const listed = this.#world.lists.get(manifest.name)?.find((list) => isFenced(list.split('/')[0] ?? ''))
+        if (listed !== undefined) throw new Violation(`${listed} is listed in ${record?.id} and fenced (R16)`)
+      }
+    }
+  }
+
   #checkToSlots(message: ToSlot): void {
+    if (message.type === 'transactionalIdsGranted') this.#checkMark(message.attemptId, message.mark)
+    if (message.type === 'fenceTransactions') this.#checkFence(message.transactionalIds)
     if (message.type === 'triggerCheckpoint') {
       const { id, base } = message.barrier
       if (id > this.#store.begun) throw new Violation(`checkpoint ${id} is triggered before it has begun (R2)`)
@@ -254,6 +304,10 @@ export class JobWorld {
         this.send(luck < 0.2 ? { type: 'markFailed', id, error } : { type: 'markedCommitted', id })
         break
       }
+      case 'recordTransactions':
+      case 'markRestoredCommitted':
+        this.#runLedgerOperation(effect, luck)
+        break
       case 'readPreviousCheckpoint': {
         const older = [...this.#store.records.values()].filter(({ id }) => id < effect.point.record.id).at(-1)
         const point = older === undefined ? undefined : { ...effect.point, record: older }
@@ -261,5 +315,24 @@ export class JobWorld {
         break
       }
     }
+  }
+
+  #runLedgerOperation(
+    effect: Extract<StoreEffect, { readonly type: 'recordTransactions' | 'markRestoredCommitted' }>,
+    luck: number,
+  ): void {
+    const failed = luck < 0.2
+    const error = { code: 'MR_STORAGE', message: 'the disk is full' } as const
+    if (effect.type === 'markRestoredCommitted') {
+      if (!failed) this.#restoredMarked = true
+      this.send({ type: 'restoredMarked', error: failed ? error : undefined })
+      return
+    }
+    const { revision, ledger } = effect
+    // A write that gave an error may be there all the same.
+    if (!failed || luck < 0.1) this.#store.ledger = ledger
+    this.send(
+      failed ? { type: 'transactionsNotRecorded', revision, error } : { type: 'transactionsRecorded', revision },
+    )
   }
 }

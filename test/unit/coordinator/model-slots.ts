@@ -95,6 +95,11 @@ export class ModelSlots {
       for (const deployment of message.subtasks) this.#start(slot, deployment)
       return
     }
+    if (message.type === 'fenceTransactions') {
+      const { attemptId, fence } = message
+      if (this.attempts.has(attemptId)) this.#say(slot, { type: 'transactionsFenced', attemptId, fence })
+      return
+    }
     if (message.type === 'cancel') {
       for (const attemptId of message.attemptIds) {
         this.attempts.delete(attemptId)
@@ -127,6 +132,10 @@ export class ModelSlots {
     const events: (() => void)[] = []
     if (!this.healed && this.#random() < 0.01) events.push(() => this.#fail(attempt))
     if (attempt.state === 'deploying') return [...events, () => this.#run(attempt)]
+    if (!this.healed && this.#random() < 0.01) {
+      const mark = 16 + Math.floor(this.#random() * 64)
+      events.push(() => this.#say(attempt.slot, { type: 'transactionalIdsRequested', attemptId, mark }))
+    }
     if (attempt.completions.length > 0) events.push(() => this.#commit(attempt))
     if (attempt.state === 'running' && this.#mayEnd(attempt)) {
       events.push(() => {

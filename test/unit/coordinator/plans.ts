@@ -2,7 +2,7 @@ import type { DeliveryGuarantee } from '../../../src/api/sink.ts'
 import { jobId, type VertexId, vertexId } from '../../../src/common/ids.ts'
 import { type JobMasterState, type NewJob, newJobMaster } from '../../../src/coordinator/job-master/state.ts'
 import type { CheckpointingConfiguration, JobConfiguration } from '../../../src/graph/job-configuration.ts'
-import type { JobPlan, PlanEdge, PlanOperator, PlanVertex } from '../../../src/graph/job-graph.ts'
+import type { JobPlan, PlanEdge, PlanOperator, PlanSink, PlanVertex } from '../../../src/graph/job-graph.ts'
 
 export interface VertexSketch {
   readonly name: string
@@ -66,7 +66,7 @@ function planVertex(sketch: VertexSketch): PlanVertex {
     stateful: true,
     outputType: 'untyped, not checked',
     declaredAt: 'job.ts:1',
-    sink: kind === 'sink' ? { connector: 'list', deliveryGuarantee: guarantee ?? 'exactly-once' } : undefined,
+    sink: kind === 'sink' ? planSink(guarantee ?? 'exactly-once') : undefined,
   }
   const source = { description: { connector: 'test', options: null }, boundedness: 'bounded' } as const
   return {
@@ -80,11 +80,18 @@ function planVertex(sketch: VertexSketch): PlanVertex {
   }
 }
 
+/** Exactly-once sinks have transactional ids (R15). */
+function planSink(deliveryGuarantee: DeliveryGuarantee): PlanSink {
+  const sink = { connector: 'list', deliveryGuarantee }
+  return deliveryGuarantee === 'exactly-once' ? { ...sink, transactionalIdPrefix: 'tested' } : sink
+}
+
 export function jobMasterOf(plan: JobPlan, changes: Partial<NewJob> = {}): JobMasterState {
   return newJobMaster({
     jobId: jobId('a'.repeat(32)),
     token: 'token',
     plan,
+    leftTransactions: [],
     blobStore: { type: 'memory', name: 'own' },
     hasCheckpointStore: true,
     restore: undefined,

@@ -1,5 +1,6 @@
 import type { Committable, SinkWriter, SinkWriterContext } from '../../../api/sink.ts'
 import { MillraceError } from '../../../common/errors.ts'
+import { transactionalIdBase } from '../../../common/transactional-ids.ts'
 import { defaultKafkaBrokers } from '../../../config/kafka-defaults.ts'
 import { brokerErrorName } from '../broker-errors.ts'
 import { FetchBuffers } from '../fetch-buffers.ts'
@@ -167,7 +168,7 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
     const { settings, context } = this.#options
     return new TransactionSessions({
       transactions: this.#transactions,
-      idBase: `${transactionalIdStart(settings.transactionalIdPrefix, context.operatorUid)}-${context.attemptId}-`,
+      idBase: transactionalIdBase(settings.transactionalIdPrefix, context.operatorUid, context.attemptId),
       mark: context.transactionalIds.mark,
       timeoutMs: this.#timeoutMs,
       requestIds: (mark) => context.transactionalIds.request(mark),
@@ -252,11 +253,6 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
     for (const interval of this.#intervals) interval.fail(error)
     this.#options.context.fail(error)
   }
-}
-
-/** Start of all transactional ids of a sink, whatever its attempts and parallelism are (R15). */
-export function transactionalIdStart(prefix: string, operatorUid: string): string {
-  return `${prefix}-${operatorUid}`
 }
 
 function preparedTransaction(interval: WriteInterval, checkpointId: number): PreparedTransaction {

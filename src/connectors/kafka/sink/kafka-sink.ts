@@ -38,6 +38,7 @@ import { recordSerializer } from './record-serializer.ts'
 export class KafkaSink<T> implements Sink<T> {
   readonly connector = 'kafka'
   readonly deliveryGuarantee: DeliveryGuarantee
+  readonly transactionalIdPrefix: string | undefined
   readonly #settings: KafkaSinkSettings
   readonly #options: KafkaSinkOptions<T>
 
@@ -55,7 +56,9 @@ export class KafkaSink<T> implements Sink<T> {
     }
     this.#settings = kafkaSinkSettings(options)
     this.#options = options
-    this.deliveryGuarantee = this.#settings.deliveryGuarantee
+    const { deliveryGuarantee, transactionalIdPrefix } = this.#settings
+    this.deliveryGuarantee = deliveryGuarantee
+    this.transactionalIdPrefix = deliveryGuarantee === 'exactly-once' ? transactionalIdPrefix : undefined
   }
 
   createWriter(context: SinkWriterContext): SinkWriter<T> {
