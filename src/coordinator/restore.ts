@@ -65,6 +65,7 @@ export function restoreFrom(point: RestorePoint, vertex: PlanVertex): RestoreFro
         subtaskIndex,
         parallelism: old.parallelism,
         manifest: subtask.manifest,
+        settled: !subtask.hasCommittables,
       })),
     ),
     ownManifestIsBase: point.ownRun && isSameVertex(matching, vertex),

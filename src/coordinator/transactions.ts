@@ -5,6 +5,9 @@ import type { TransactionLedger, TransactionLedgerEntry } from '../state/transac
 /** How many ids an attempt gets when it is deployed (R15). */
 export const idsAtDeployment = 16
 
+/** One fence ends what so many attempts have left, so that a failure in the middle costs little. */
+const attemptsAtOnce = 4
+
 /** Whether a sink of the job writes in transactions under ids of its own. */
 export function hasTransactionalSinks(plan: JobPlan): boolean {
   return plan.vertices.some(({ operators }) => operators.some(({ sink }) => sink?.transactionalIdPrefix !== undefined))
@@ -119,7 +122,8 @@ export function nextFence(
   const gone = state.ledger.filter((entry) => !live.has(entry.attemptId))
   for (const [operatorUid, entries] of Map.groupBy(gone, (entry) => entry.operatorUid)) {
     const attemptId = runningOf(operatorUid)
-    if (attemptId !== undefined) return { number: state.fences + 1, attemptId, operatorUid, entries }
+    if (attemptId === undefined) continue
+    return { number: state.fences + 1, attemptId, operatorUid, entries: entries.slice(0, attemptsAtOnce) }
   }
   return undefined
 }

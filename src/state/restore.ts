@@ -21,6 +21,8 @@ export interface OldManifest {
   readonly subtaskIndex: number
   readonly parallelism: number
   readonly manifest: SubtaskManifest
+  /** All that it lists is committed: the part of a finished subtask, carried from record to record (R12). */
+  readonly settled?: boolean
 }
 
 export interface RestoreOperatorOptions {
@@ -51,6 +53,7 @@ export interface RestoredOperator {
 interface OldPart {
   readonly subtaskIndex: number
   readonly manifest: SubtaskManifest
+  readonly settled: boolean
   readonly operator: OperatorManifest
 }
 
@@ -74,7 +77,7 @@ export async function restoreOperator(options: RestoreOperatorOptions): Promise<
 /** By old subtask index. */
 function partsOf({ manifests, operatorUid, operatorName, maxParallelism }: RestoreOperatorOptions): readonly OldPart[] {
   const parts: OldPart[] = []
-  for (const { subtaskIndex, manifest } of manifests) {
+  for (const { subtaskIndex, manifest, settled = false } of manifests) {
     const operator = manifest.operators.find(({ uid }) => uid === operatorUid)
     if (operator === undefined) continue
     if (manifest.maxParallelism !== maxParallelism && operator.keyedStates.length > 0) {
@@ -84,7 +87,7 @@ function partsOf({ manifests, operatorUid, operatorName, maxParallelism }: Resto
         { operator: operatorName },
       )
     }
-    parts.push({ subtaskIndex, manifest, operator })
+    parts.push({ subtaskIndex, manifest, settled, operator })
   }
   return parts.sort((left, right) => left.subtaskIndex - right.subtaskIndex)
 }
@@ -176,7 +179,7 @@ function committablesFor(
   parts: readonly OldPart[],
 ): readonly PendingList[] {
   return parts
-    .filter((part) => part.subtaskIndex % parallelism === subtaskIndex)
+    .filter((part) => !part.settled && part.subtaskIndex % parallelism === subtaskIndex)
     .flatMap(({ operator }) => operator.committables as readonly PendingList[])
 }
 

@@ -85,6 +85,8 @@ export interface RestoreManifest {
   readonly subtaskIndex: number
   readonly parallelism: number
   readonly manifest: BlobReference
+  /** All that it lists is committed: the part of a finished subtask, carried from record to record (R12). */
+  readonly settled?: boolean
 }
 
 export type ToSlot =

@@ -44,9 +44,10 @@ export async function restoreSubtask(
 async function readManifests(restore: RestoreFrom, services: SubtaskServices): Promise<readonly OldManifest[]> {
   const blobStore = services.blobStoreOf(restore.blobStore)
   return Promise.all(
-    restore.manifests.map(async ({ subtaskIndex, parallelism, manifest }) => ({
+    restore.manifests.map(async ({ subtaskIndex, parallelism, manifest, settled = false }) => ({
       subtaskIndex,
       parallelism,
+      settled,
       manifest: await readManifest(blobStore, manifest),
     })),
   )

@@ -45,6 +45,7 @@ export class Subtask {
   readonly #early: ((input: TaskInput) => void)[] = []
   #started: Promise<void> = Promise.resolve()
   #committed: Promise<void> = Promise.resolve()
+  #fenced: Promise<void> = Promise.resolve()
   #disposed: Promise<void> | undefined
 
   constructor(deployment: SubtaskDeployment, vertex: JobVertex, channels: SubtaskChannels, services: SubtaskServices) {
@@ -148,7 +149,7 @@ export class Subtask {
   fenceTransactions(operatorUid: string, fence: number, transactionalIds: readonly string[]): void {
     const running = this.#running
     if (running === undefined || !this.live) return
-    running.chain
+    this.#fenced = running.chain
       .fenceTransactions(operatorUid, transactionalIds)
       .then(() => {
         if (this.live) this.#services.send({ type: 'transactionsFenced', attemptId: this.attemptId, fence })
@@ -316,7 +317,10 @@ export class Subtask {
     const holdsEnd = await checkpoints.completed(checkpointId)
     if (!this.live) return
     this.#services.send({ type: 'committed', attemptId: this.attemptId, checkpointId })
-    if (holdsEnd && this.#state === 'ended') await this.#finish()
+    if (!holdsEnd || this.#state !== 'ended') return
+    // Nobody else may be left to end what lost attempts have open.
+    await this.#fenced
+    await this.#finish()
   }
 
   // ---- ending ----

@@ -216,7 +216,8 @@ function runningAttemptOf(state: JobMasterState, operatorUid: string): AttemptId
   const vertex = state.facts.plan.vertices.find(({ operators }) => operators.some(({ uid }) => uid === operatorUid))
   for (const [index, subtask] of state.subtasks.entries()) {
     if (state.facts.graph.subtasks[index]?.vertexId !== vertex?.id) continue
-    if (subtask.type === 'attempt' && subtask.status === 'running' && !subtask.closing) return subtask.attemptId
+    if (subtask.type !== 'attempt') continue
+    if (subtask.status === 'running' || subtask.status === 'ended') return subtask.attemptId
   }
   return undefined
 }

@@ -1,9 +1,9 @@
-// A running count and sum a user, one result for each payment, into exactly-once files. Arguments: topic, output folder, pause.
+// A running count and sum a user, one result for each payment, into exactly-once files, or a topic. Arguments: topic, output folder, pause, records at which a slot dies, topic to write to.
 import { existsSync, writeFileSync } from 'node:fs'
-import { job, WatermarkStrategy } from 'millrace'
+import { job, type Sink, WatermarkStrategy } from 'millrace'
 import { FileSink } from 'millrace/filesystem'
 import { json } from 'millrace/formats'
-import { KafkaSource } from 'millrace/kafka'
+import { KafkaSink, KafkaSource } from 'millrace/kafka'
 import type { Payment, RunningSum } from '../support/payments.ts'
 import { paced } from './paced.ts'
 
@@ -28,8 +28,12 @@ function slotKiller(ids: readonly number[], folder: string): (value: Payment) =>
   }
 }
 
-export default job('running-sum', (env, [topic = '', folder = '.', pauseMs = '0', killAt = '']) => {
+export default job('running-sum', (env, [topic = '', folder = '.', pauseMs = '0', killAt = '', outTopic = '']) => {
   const source = KafkaSource.of({ topics: [topic], groupId: topic, value: json<Payment>(), endOffsets: 'latest' })
+  const sink: Sink<RunningSum> =
+    outTopic === ''
+      ? FileSink.of({ folder })
+      : KafkaSink.of<RunningSum>({ topic: outTopic, value: json(), key: ({ user }) => user })
   const killed = killAt === '' ? [] : killAt.split(',').map(Number)
   env
     .fromSource(source, WatermarkStrategy.noWatermarks(), 'payments')
@@ -45,5 +49,5 @@ export default job('running-sum', (env, [topic = '', folder = '.', pauseMs = '0'
       }),
       getResult: ({ count, sum, last }): RunningSum => ({ id: last?.id ?? -1, user: last?.user ?? '', count, sum }),
     })
-    .sinkTo(FileSink.of({ folder }))
+    .sinkTo(sink)
 })

@@ -221,7 +221,8 @@ export class JobWorld {
     const own = marked ? undefined : this.#store.records.get(newest)
     const restored = this.#restoredMarked ? undefined : this.#restored
     for (const record of [own, restored]) {
-      for (const { manifest } of record?.vertices.flatMap((vertex) => vertex.subtasks) ?? []) {
+      for (const { manifest, hasCommittables } of record?.vertices.flatMap((vertex) => vertex.subtasks) ?? []) {
+        if (!hasCommittables) continue
         const listed = this.#world.lists.get(manifest.name)?.find((list) => isFenced(list.split('/')[0] ?? ''))
         if (listed !== undefined) throw new Violation(`${listed} is listed in ${record?.id} and fenced (R16)`)
       }

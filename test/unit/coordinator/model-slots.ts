@@ -151,7 +151,8 @@ export class ModelSlots {
   /** What the checkpoint lists is committed before anything is processed (R16). */
   #run(attempt: ModelAttempt): void {
     attempt.state = 'running'
-    for (const { manifest } of attempt.deployment.restore?.manifests ?? []) {
+    for (const { manifest, settled } of attempt.deployment.restore?.manifests ?? []) {
+      if (settled === true) continue
       for (const list of this.#world.lists.get(manifest.name) ?? []) this.#world.committedLists.add(list)
     }
     this.#say(attempt.slot, { type: 'running', attemptId: attempt.deployment.attemptId })

@@ -1,6 +1,6 @@
 import { MillraceError } from '../../../common/errors.ts'
 import { brokerError, isTransient } from '../broker-errors.ts'
-import { isUnreachable, type KafkaClient, type RetryLimits } from '../kafka-client.ts'
+import { delay, isUnreachable, type KafkaClient, type RetryLimits } from '../kafka-client.ts'
 import { decodeFindCoordinatorAnswer, type KafkaApi } from '../kafka-protocol.ts'
 import {
   decodeAddPartitions,
@@ -21,6 +21,8 @@ import {
 const lostCodes: ReadonlySet<number> = new Set([47, 48, 49, 90])
 /** The last transaction of the same id is still being completed (R15), or the coordinator changes. */
 const passingCodes: ReadonlySet<number> = new Set([51, 52])
+const quickTries = 20
+const quickTryMs = 20
 const invalidTimeout = 50
 const notCoordinator = 16
 
@@ -34,6 +36,8 @@ export class TransactionClient {
   readonly #client: KafkaClient
   readonly #limits: RetryLimits
   readonly #coordinators = new Map<string, number>()
+  /** Brokers whose addresses the client knows. */
+  readonly #known = new Set<number>()
 
   constructor(client: KafkaClient, limits: RetryLimits) {
     this.#client = client
@@ -109,7 +113,12 @@ export class TransactionClient {
   /** `attempt` gives a code of Kafka. */
   async #retry(what: string, attempt: () => Promise<number>): Promise<void> {
     await this.#client.retry(this.#limits, async (): Promise<MillraceError | undefined> => {
-      const code = await attempt()
+      let code = await attempt()
+      // The coordinator takes some milliseconds to complete a transaction: a back-off would take longer.
+      for (let tries = 0; passingCodes.has(code) && tries < quickTries; tries++) {
+        await delay(this.#client.clock, quickTryMs)
+        code = await attempt()
+      }
       if (code === 0) return undefined
       const error = brokerError(code, what)
       if (isTransient(code) || passingCodes.has(code)) return error
@@ -126,7 +135,10 @@ export class TransactionClient {
       if (saysMoved(api, answer)) this.#coordinators.delete(transactionalId)
       return answer
     } catch (error) {
-      if (isUnreachable(error)) this.#coordinators.delete(transactionalId)
+      if (isUnreachable(error)) {
+        this.#coordinators.delete(transactionalId)
+        this.#known.clear()
+      }
       throw error
     }
   }
@@ -139,8 +151,10 @@ export class TransactionClient {
       if (answer.errorCode === 0) found = answer.nodeId
       return answer.errorCode
     })
-    // Its address must be known to the client.
-    await this.#client.refreshMetadata([])
+    if (!this.#known.has(found)) {
+      const { brokers } = await this.#client.refreshMetadata([])
+      for (const { nodeId } of brokers) this.#known.add(nodeId)
+    }
     this.#coordinators.set(transactionalId, found)
     return found
   }
