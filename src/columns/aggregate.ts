@@ -83,6 +83,8 @@ export function aggregateFunctionOf(aggregate: RecordAggregate): AggregateFuncti
   const parts = aggregate.results.map(partOf)
   return {
     accumulatorType: accumulatorTypeOf(aggregate),
+    // Merging is associative, but for the order of sums of fractions (R41).
+    combinable: true,
     createAccumulator() {
       const accumulator: Accumulator = {}
       for (const part of parts) part.create(accumulator)
