@@ -2,6 +2,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch } fro
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { systemClock } from '../../src/common/system-ports.ts'
+import { FetchBuffers } from '../../src/connectors/kafka/fetch-buffers.ts'
+import { KafkaClient } from '../../src/connectors/kafka/kafka-client.ts'
+import { connectionSettings } from '../../src/connectors/kafka/kafka-options.ts'
+import { TransactionClient } from '../../src/connectors/kafka/sink/transaction-client.ts'
+import { idsOf } from '../../src/coordinator/transactions.ts'
+import type { TransactionLedger } from '../../src/state/transaction-ledger.ts'
 import { recordsOf, untilNothingIsOpen } from './support/committed-records.ts'
 import { drillSeed, fullDrill, pause, seeded } from './support/drill.ts'
 import { startKafka } from './support/kafka.ts'
@@ -193,6 +200,61 @@ test(
   },
   limitMs,
 )
+
+test(
+  'readers see each sum once though one of three brokers is killed in the middle',
+  async () => {
+    const kafka = await startKafka({ name: 'sink-leader', brokers: 3 })
+    try {
+      const trial = await newTrial(kafka.bootstrap)
+      const running = startMillrace(runArguments(trial), environment(trial))
+      await until('the second checkpoint', () => /[2-9]/.test(checkpointsOf(folder)), 60_000)
+      await kafka.kill(2)
+      const result = await running.result
+      expect(result.code, result.stderr).toBe(0)
+      await expectExactlyOnce(trial, 'a leader killed')
+    } finally {
+      await kafka.stop()
+    }
+  },
+  limitMs,
+)
+
+test(
+  'a listed transaction that somebody has ended is told as lost, with topic, id and checkpoint (R17)',
+  async () => {
+    const trial = await newTrial()
+    const runs = join(folder, '.millrace', 'checkpoints', 'running-sum')
+    let lost: number | undefined
+    let run = 0
+    while (lost === undefined && run < 10) {
+      run++
+      lost = await killAtCompletion(startMillrace(runArguments(trial), environment(trial)), join(runs, `run-${run}`))
+    }
+    expect(lost).toBeGreaterThan(0)
+    await fenceAll(trial, join(runs, `run-${run}`, 'transactions.json'))
+    const result = await millrace(runArguments(trial), environment(trial))
+    expect(result.code).not.toBe(0)
+    expect(result.stderr).toContain('MR_TRANSACTION_LOST')
+    expect(result.stderr).toContain(`output of checkpoint ${lost} to topic ${trial.output} is lost`)
+    expect(result.stderr).toMatch(/transaction of millrace-sink:kafka-\S+ /)
+  },
+  limitMs,
+)
+
+/** As a stranger would who takes these ids: whatever is open under them is aborted. */
+async function fenceAll({ bootstrap }: Trial, ledgerPath: string): Promise<void> {
+  const { record } = JSON.parse(readFileSync(ledgerPath, 'utf8')) as { record: TransactionLedger }
+  const client = new KafkaClient({
+    bootstrap: bootstrap.split(','),
+    settings: connectionSettings({}),
+    buffers: new FetchBuffers({ reuse: false }),
+    clock: systemClock,
+  })
+  const transactions = new TransactionClient(client, { unreachableMs: 10_000, transientMs: 10_000 })
+  for (const id of record.flatMap(idsOf)) await transactions.initProducer(id, 1000)
+  client.close()
+}
 
 function checkpointsOf(within: string): string {
   const path = join(within, '.millrace', 'checkpoints', 'running-sum', 'run-1', 'records')

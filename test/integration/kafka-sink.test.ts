@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { KafkaSink } from '../../src/connectors/kafka/index.ts'
 import { json } from '../../src/formats/index.ts'
+import { RestartStrategies } from '../../src/index.ts'
 import { startTestCluster } from '../../src/testing/index.ts'
 import { recordsOf } from './support/committed-records.ts'
 import { TestTopics } from './support/topics.ts'
@@ -68,3 +69,54 @@ test.each(['at-least-once', 'none'] as const)(
     )
   },
 )
+
+test('a topic that is not there fails the job, naming it', async () => {
+  await using cluster = startTestCluster({ time: 'system' })
+  const result = await cluster.run((env) => {
+    env.fromSequence(1, 10).sinkTo(KafkaSink.of<number>({ brokers, topic: 'nowhere', value: json() }))
+  })
+  expect(result).toMatchObject({ state: 'FAILED', error: { code: 'MR_KAFKA_TOPIC' } })
+  expect(result.error?.message).toContain('nowhere')
+})
+
+test('a record that is too large fails the job, naming topic, key and size', async () => {
+  const topic = await topics.create({ name: 'sink' })
+  await using cluster = startTestCluster({ time: 'system' })
+  const result = await cluster.run((env) => {
+    env.setRestartStrategy(RestartStrategies.none())
+    env
+      .fromSequence(1, 10)
+      .map((n) => 'x'.repeat(n * 100))
+      .sinkTo(
+        KafkaSink.of<string>({ brokers, topic, value: json(), key: (text) => `k${text.length}`, maxRecordBytes: 500 }),
+      )
+  })
+  expect(result).toMatchObject({ state: 'FAILED', error: { code: 'MR_SINK' } })
+  expect(result.error?.message).toContain(`a record for topic ${topic} with key "k500" has 506 bytes`)
+})
+
+test('each record goes to the topic and partition that it says', async () => {
+  const names = [
+    await topics.create({ name: 'sink', partitions: 4 }),
+    await topics.create({ name: 'sink', partitions: 2 }),
+  ]
+  await using cluster = startTestCluster({ time: 'system' })
+  const topicOf = (n: number): string => names[n % 2] ?? ''
+  const result = await cluster.run((env) => {
+    env.enableCheckpointing('50ms', { timeout: '1min' })
+    env.fromSequence(1, 1000).sinkTo(
+      KafkaSink.of<number>({
+        brokers,
+        topic: topicOf,
+        value: json(),
+        partitioner: ({ value, partitions }) => Math.floor(value / 2) % partitions,
+      }),
+    )
+  })
+  expect(result).toMatchObject({ state: 'FINISHED' })
+  for (const [index, partitions] of [4, 2].entries()) {
+    const read = await recordsOf(brokers, names[index] ?? '')
+    expect(read).toHaveLength(500)
+    for (const { value, partition } of read) expect(partition).toBe(Math.floor(Number(value) / 2) % partitions)
+  }
+})
