@@ -100,7 +100,10 @@ export class RecordOutput {
     this.#lingerTimer?.cancel()
     this.#lingerTimer = undefined
     for (const queue of this.#open) {
-      if (queue.seal()) this.#sender.offer(queue)
+      if (!queue.seal()) continue
+      // Records without a key go on to the next partition with each batch, also where batches do not fill.
+      this.#topics.get(queue.topic)?.partitions.moveOn(queue.partition)
+      this.#sender.offer(queue)
     }
     this.#open.clear()
     this.pump()
