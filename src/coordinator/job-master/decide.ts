@@ -21,7 +21,7 @@ import {
 } from './sources.ts'
 import type { Incident, JobMasterState, SlotAddress } from './state.ts'
 import { finishedOnes, participants, slotsInUse } from './subtasks.ts'
-import { suspendedIfCommitted, suspendJob } from './suspending.ts'
+import { suspendedIfCommitted, suspendJob, suspendTimedOut, suspendWithout } from './suspending.ts'
 import {
   fenceIfDue,
   ledgerNotRecorded,
@@ -154,6 +154,8 @@ function timerFired(state: JobMasterState, timer: JobTimer, now: Moment): JobDec
       return locateAgain(state, timer.vertexId)
     case 'discoverSplits':
       return lookForNewSplits(state, timer.vertexId)
+    case 'suspendTimeout':
+      return suspendTimedOut(state, now)
     case 'checkpointDue':
       return withCheckpoints(state, (checkpoints) => intervalPassed(checkpoints, timer.number))
     case 'checkpointHeldBack':
@@ -229,7 +231,7 @@ function handleIncident(state: JobMasterState, incident: Incident, now: Moment):
     case 'checkpointCompleted':
       return unchanged(lastCheckpoint ? { ...state, phase: { type: 'suspending', stage: 'commits' } } : state)
     case 'checkpointAborted':
-      return lastCheckpoint ? endJob(state, 'SUSPENDED', incident.reason, now) : unchanged(state)
+      return lastCheckpoint ? suspendWithout(state, incident.reason, now) : unchanged(state)
     case 'checkpointsFailed':
       return failRegions(
         state,

@@ -53,6 +53,8 @@ export type JobTimer =
   | { readonly type: 'locateAgain'; readonly vertexId: VertexId }
   | { readonly type: 'discoverSplits'; readonly vertexId: VertexId }
   | { readonly type: 'ledgerRetry' }
+  /** Ctrl-C has waited for a deployment long enough. */
+  | { readonly type: 'suspendTimeout' }
 
 export interface SlotDeployment {
   readonly slot: SlotAddress

@@ -9,6 +9,7 @@ import { cancelSubtasks, endJob, failJob } from './ending.ts'
 import type { JobMasterEffect } from './messages.ts'
 import { type JobMasterState, restorePointOf } from './state.ts'
 import { subtasksOfRegion } from './subtasks.ts'
+import { suspendWithout } from './suspending.ts'
 import { needsReservation, recordLedger, reserve } from './transactional-sinks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
@@ -22,7 +23,11 @@ export function failRegions(
 ): JobDecision {
   const failed = regions.filter((region) => canFail(state, region))
   if (failed.length === 0) return unchanged(state)
-  if (state.phase.type === 'suspending') return endJob(state, 'SUSPENDED', error, now)
+  if (state.phase.type === 'suspending') {
+    // The last checkpoint is there where its commits are waited for.
+    if (state.phase.stage === 'commits') return endJob(state, 'SUSPENDED', error, now)
+    return suspendWithout(state, error, now)
+  }
   if (state.phase.type !== 'running') return unchanged(state)
   if (errorCodes[error.code].severity === 'fatal') return failJob(state, error, now)
   const { restartStrategy } = state.facts.plan.configuration

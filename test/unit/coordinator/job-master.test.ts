@@ -244,3 +244,47 @@ test('a drain after a suspension sends no final watermark (R12)', () => {
   const steps = suspendedWithCommits()
   expect(steps.send({ type: 'drainJob' }).effects).toEqual([])
 })
+
+/** Deployed, and no attempt is running yet. */
+function deploying(options: Parameters<typeof jobMasterOf>[1] = {}): Steps {
+  const steps = new Steps(jobMasterOf(islands, options))
+  return steps.send({ type: 'start' }).send({ type: 'slotsGranted', slots: [slot] }).locate()
+}
+
+test('a job that is suspended while it is deployed takes its last checkpoint as soon as it runs (R12)', () => {
+  const steps = deploying().send({ type: 'suspendJob' })
+  expect(steps.state.phase).toEqual({ type: 'suspending', stage: 'checkpoint' })
+  const timer = { type: 'suspendTimeout' } as const
+  expect(steps.done('setTimer')).toContainEqual({ type: 'setTimer', timer, delayMs: 10_000 })
+  const [left, right] = steps.attempts() as [string, string]
+  expect(steps.attempt('running', left).done('beginCheckpoint')).toEqual([])
+  expect(steps.attempt('running', right).done('beginCheckpoint').length).toBe(1)
+  expect(steps.send({ type: 'timer', timer }).state.phase).toEqual({ type: 'suspending', stage: 'checkpoint' })
+})
+
+test('a suspended job whose deployment takes too long says that there is no last checkpoint, and what comes next', () => {
+  const { facts } = new Steps(jobMasterOf(islands)).state
+  const restore: RestorePoint = { record: emptyRecord, blobStore: facts.blobStore, committed: true, ownRun: true }
+  for (const [options, next] of [
+    [{}, 'the next run begins anew'],
+    [{ restore }, 'the next run goes on from checkpoint 3'],
+  ] as const) {
+    const steps = deploying(options).send({ type: 'suspendJob' })
+    steps.send({ type: 'timer', timer: { type: 'suspendTimeout' } })
+    expect(steps.state.phase).toMatchObject({ type: 'ending', outcome: 'SUSPENDED' })
+    const { error } = steps.state.phase as { error?: ErrorData }
+    expect(error?.message).toContain(`no last checkpoint was taken, and ${next}`)
+  }
+})
+
+test('a job that is suspended while it restarts says that there is no last checkpoint, and why it restarts', () => {
+  const steps = new Steps(jobMasterOf(islands)).run()
+  steps.fail(steps.attempts()[0] as string).send({ type: 'suspendJob' })
+  expect(steps.state.phase).toMatchObject({
+    outcome: 'SUSPENDED',
+    error: {
+      code: 'MR_USER_FUNCTION',
+      message: 'no last checkpoint was taken, and the next run begins anew: threw',
+    },
+  })
+})
