@@ -248,7 +248,10 @@ test('a drain after a suspension sends no final watermark (R12)', () => {
 /** Deployed, and no attempt is running yet. */
 function deploying(options: Parameters<typeof jobMasterOf>[1] = {}): Steps {
   const steps = new Steps(jobMasterOf(islands, options))
-  return steps.send({ type: 'start' }).send({ type: 'slotsGranted', slots: [slot] }).locate()
+  return steps
+    .send({ type: 'start' })
+    .send({ type: 'slotsGranted', slots: [slot] })
+    .locate()
 }
 
 test('a job that is suspended while it is deployed takes its last checkpoint as soon as it runs (R12)', () => {
