@@ -150,31 +150,41 @@ export class WindowOperator extends OperatorBase {
     const merged = merging.add(touched)
     const { window, place, absorbed } = merged
     if (absorbed.length === 0) return merged
-    this.#trigger.onMerge(
-      window,
-      absorbed.map((gone) => gone.window),
-    )
-    for (const gone of absorbed) this.#deleteCleanupTimer(gone.window)
-    for (const gone of absorbed.slice(1)) this.#mergeContents(place, gone.place)
+    try {
+      this.#trigger.onMerge(
+        window,
+        absorbed.map((gone) => gone.window),
+      )
+    } finally {
+      // Also where its trigger throws and the record becomes a dead letter: what the windows hold is not left behind.
+      for (const gone of absorbed) this.#deleteCleanupTimer(gone.window)
+      this.#registerCleanupTimer(window)
+      const others = absorbed.slice(1).map((gone) => this.#taken(gone.place))
+      for (const other of others) this.#mergeContents(place, other)
+    }
     return merged
   }
 
-  #mergeContents(into: number, from: number): void {
-    const other = this.#contents.get(from)
+  #taken(place: number): unknown {
+    const contents = this.#contents.get(place)
+    if (contents !== undefined) this.#contents.remove(place)
+    return contents
+  }
+
+  #mergeContents(into: number, other: unknown): void {
     if (other === undefined) return
-    this.#contents.remove(from)
     const contents = this.#contents.get(into)
     this.#contents.set(into, contents === undefined ? other : this.#computed(() => this.#stored.merge(contents, other)))
   }
 
   #addToWindow(key: Key, value: unknown, timestamp: number, { window, place }: OpenedWindow): void {
     const element = this.#eviction === undefined ? value : { value, timestamp }
-    const before = this.#contents.get(place)
-    const contents = this.#computed(() =>
-      before === undefined ? this.#stored.first(element) : this.#stored.add(before, element),
-    )
-    this.#contents.set(place, contents)
     try {
+      const before = this.#contents.get(place)
+      const contents = this.#computed(() =>
+        before === undefined ? this.#stored.first(element) : this.#stored.add(before, element),
+      )
+      this.#contents.set(place, contents)
       const result = this.#trigger.onElement(value, timestamp, window)
       if (fires(result)) this.#fire(key, window, place, !purges(result))
       if (purges(result)) this.#contents.remove(place)
@@ -188,39 +198,41 @@ export class WindowOperator extends OperatorBase {
     const place = this.#placeOf(window)
     // A timer of a window that went into another one, which its trigger has left behind.
     if (place === undefined) return
-    const result = this.#trigger.onEventTime(time, window)
-    this.#finishTimer(window, place, {
-      result,
-      isOver: this.#isEventTime && this.#isCleanup(time, window, place),
-    })
     // Where the job allows more lateness than the one that registered it.
     const isLeft = this.#isEventTime && this.#allowedLatenessMs > 0 && time < this.#cleanupTime(window)
     if (isLeft) this.#registerCleanupTimer(window)
+    const isOver = this.#isEventTime && this.#isCleanup(time, window, place)
+    this.#finishTimer(window, place, { isOver, decide: () => this.#trigger.onEventTime(time, window) })
   }
 
   #onProcessingTime(time: number, window: TimeWindow): void {
     const place = this.#placeOf(window)
     if (place === undefined) return
-    const result = this.#trigger.onProcessingTime(time, window)
-    this.#finishTimer(window, place, { result, isOver: !this.#isEventTime && time === this.#cleanupTime(window) })
+    const isOver = !this.#isEventTime && time === this.#cleanupTime(window)
+    this.#finishTimer(window, place, { isOver, decide: () => this.#trigger.onProcessingTime(time, window) })
   }
 
-  #finishTimer(window: TimeWindow, place: Key, { result, isOver }: TimerOutcome): void {
+  #finishTimer(window: TimeWindow, place: Key, { isOver, decide }: DueTimer): void {
+    let result: TriggerResult = 'CONTINUE'
     try {
+      result = decide()
       if (fires(result)) {
         this.#fire(this.#keys.keyedState.currentKey, window, place, !(isOver || purges(result)))
       }
     } finally {
-      // Also where its function throws and that becomes a dead letter: the window is over all the same.
+      // Also where a function throws and that becomes a dead letter: the window is over all the same.
       if (isOver || purges(result)) this.#contents.remove(place)
       if (isOver) this.#clear(window)
     }
   }
 
   #clear(window: TimeWindow): void {
-    this.#trigger.clear(window)
-    this.#results.clear(window)
-    this.#merging?.retire(window)
+    try {
+      this.#trigger.clear(window)
+      this.#results.clear(window)
+    } finally {
+      this.#merging?.retire(window)
+    }
   }
 
   #fire(key: Key, window: TimeWindow, place: Key, retained: boolean): void {
@@ -287,9 +299,10 @@ interface OpenedWindow {
   readonly place: Key
 }
 
-interface TimerOutcome {
-  readonly result: TriggerResult
+interface DueTimer {
   readonly isOver: boolean
+  /** Asks the trigger. */
+  decide(): TriggerResult
 }
 
 function fires(result: TriggerResult): boolean {
