@@ -139,7 +139,10 @@ function withoutRegion(state: JobMasterState, region: number): JobMasterState['c
  * completion is undetermined, since that decides what they restart from (R3).
  */
 export function deployWaitingRegions(state: JobMasterState): JobDecision {
-  if (state.phase.type !== 'running' || state.checkpoints?.phase.type === 'completing') return unchanged(state)
+  const { phase, checkpoints } = state
+  // Also for the last checkpoint of a suspended job.
+  const goesOn = phase.type === 'running' || (phase.type === 'suspending' && phase.stage === 'checkpoint')
+  if (!goesOn || checkpoints?.phase.type === 'completing') return unchanged(state)
   const ready = state.regions.flatMap(({ status }, region) => {
     const waits = status.type === 'pending' || (status.type === 'restarting' && status.due)
     const empty = subtasksOfRegion(state, region).every((index) => isNowhere(state.subtasks[index]))
