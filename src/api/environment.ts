@@ -24,7 +24,7 @@ import { WatermarkStrategy } from './watermark-strategy.ts'
 export interface CheckpointingOptions {
   /** `exactly-once` (default): barriers are aligned. `at-least-once`: they are not, and a restart may repeat records. */
   readonly mode?: 'exactly-once' | 'at-least-once'
-  /** A checkpoint that takes longer is aborted. Default 10 min */
+  /** A checkpoint that takes longer is aborted. Default 4 min: so jobs with a Kafka sink fit into a broker's default transaction timeout (R17) */
   readonly timeout?: Duration
   /** Between the end of one checkpoint and the start of the next. Default 0 */
   readonly minPause?: Duration

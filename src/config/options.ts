@@ -71,7 +71,12 @@ export const options: readonly Option[] = [
     'exactly-once',
     'Whether barriers are aligned.',
   ),
-  option('execution.checkpointing.timeout', duration(), '10min', 'A checkpoint that takes longer is aborted.'),
+  option(
+    'execution.checkpointing.timeout',
+    duration(),
+    '4min',
+    'A checkpoint that takes longer is aborted. Three of it, and a minute, have to fit into the transaction timeout of a Kafka sink (R17).',
+  ),
   option(
     'execution.checkpointing.min-pause',
     duration(),

@@ -66,7 +66,7 @@ function checkpointingOf(values: ConfigurationValues): CheckpointingConfiguratio
   return {
     intervalMs: duration(values, key, 0, 1),
     mode: choice(values, 'execution.checkpointing.mode', 'exactly-once', ['exactly-once', 'at-least-once']),
-    timeoutMs: duration(values, 'execution.checkpointing.timeout', 600_000, 1),
+    timeoutMs: duration(values, 'execution.checkpointing.timeout', 240_000, 1),
     minPauseMs: duration(values, 'execution.checkpointing.min-pause', 0),
     tolerableFailedCheckpoints: integer(values, 'execution.checkpointing.tolerable-failed-checkpoints', 0, { from: 0 }),
     retained: integer(values, 'state.checkpoints.num-retained', 2, { from: 1 }),

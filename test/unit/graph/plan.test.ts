@@ -37,7 +37,7 @@ test('a plan for people names chains, parallelism, uids, partitioners, and what 
   expect(text.replace(plan.hash, 'HASH')).toMatchInlineSnapshot(`
     "job sample
     parallelism 2, max parallelism 128, buffer timeout 5 ms, watermarks every 200 ms
-    checkpoints: every 10000 ms, exactly-once, timeout 600000 ms, pause of 1000 ms at least, 0 failures in a row tolerated, 2 retained
+    checkpoints: every 10000 ms, exactly-once, timeout 240000 ms, pause of 1000 ms at least, 0 failures in a row tolerated, 2 retained
     restart strategy: exponential-delay, from 1000 ms to 60000 ms by 1.5
     graph HASH
 
