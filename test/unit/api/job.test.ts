@@ -93,7 +93,7 @@ describe('settings', () => {
     expect(configuration.checkpointing).toEqual({
       intervalMs: 1000,
       mode: 'exactly-once',
-      timeoutMs: 600_000,
+      timeoutMs: 240_000,
       minPauseMs: 0,
       tolerableFailedCheckpoints: 0,
       retained: 2,
