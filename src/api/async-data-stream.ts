@@ -3,7 +3,13 @@ import { untyped } from '../formats/types.ts'
 import type { AsyncBackoff, AsyncRetry, AsyncSpec } from '../graph/async-spec.ts'
 import type { AsyncFunction } from './async-functions.ts'
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.ts'
-import { declaredDurationMs, declaredFunction, declaredInteger, definitionError } from './declaration.ts'
+import {
+  declaredDurationMs,
+  declaredFunction,
+  declaredInteger,
+  declaredSynchronousFunction,
+  definitionError,
+} from './declaration.ts'
 
 /** When a call that failed is made again, and how often. */
 export interface AsyncRetryOptions<Out> {
@@ -97,7 +103,7 @@ function asyncSpec<In, Out>(
   declaredFunction(invoke, subject, 'the function')
   const { timeout, capacity = 100, retry, onTimeout } = options ?? {}
   if (timeout === undefined) throw definitionError(subject, "the options lack a timeout; give one, such as '30s'")
-  if (onTimeout !== undefined) declaredFunction(onTimeout, subject, 'onTimeout')
+  if (onTimeout !== undefined) declaredSynchronousFunction(onTimeout, subject, 'onTimeout')
   return {
     kind: 'async',
     mode,
@@ -111,8 +117,10 @@ function asyncSpec<In, Out>(
 
 function asyncRetry(retry: AsyncRetryOptions<unknown>, subject: string): AsyncRetry {
   const { maxAttempts, backoff, retryOn, retryOnResults } = retry
-  if (retryOn !== undefined) declaredFunction(retryOn, subject, 'retry.retryOn')
-  if (retryOnResults !== undefined) declaredFunction(retryOnResults, subject, 'retry.retryOnResults')
+  if (retryOn !== undefined) declaredSynchronousFunction(retryOn, subject, 'retry.retryOn')
+  if (retryOnResults !== undefined) {
+    declaredSynchronousFunction(retryOnResults, subject, 'retry.retryOnResults')
+  }
   return {
     maxAttempts: declaredInteger(maxAttempts, subject, 'retry.maxAttempts', 2),
     backoff: asyncBackoff(backoff, subject),

@@ -2,7 +2,7 @@ import type { CoFlatMapFunction, CoMapFunction, CoProcessFunction, KeyedCoProces
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredFunctions } from './declaration.ts'
 import type { Key, KeySelector } from './functions.ts'
-import { checkSameJob, type StreamInput } from './stream-input.ts'
+import { checkBothKeyed, checkSameJob, type StreamInput } from './stream-input.ts'
 
 /** Two streams, of different types where need be, that one operator reads. Its watermark is the lower one of both. */
 export class ConnectedStreams<First, Second> {
@@ -12,6 +12,7 @@ export class ConnectedStreams<First, Second> {
   /** @internal Comes from `connect`. */
   constructor(first: DataStream<First>, second: DataStream<Second>) {
     checkSameJob(first.input, second.input, 'connect')
+    checkBothKeyed(first.input, second.input, 'connect')
     this.#first = first
     this.#second = second
   }
@@ -94,6 +95,7 @@ export class KeyedConnectedStreams<First, Second, K extends Key> {
   /** @internal Comes from `connect`. */
   constructor(first: StreamInput, second: StreamInput) {
     checkSameJob(first, second, 'connect')
+    checkBothKeyed(first, second, 'connect')
     this.#first = first
     this.#second = second
   }

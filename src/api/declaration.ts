@@ -58,7 +58,10 @@ export function declaredSignedDurationMs(duration: Duration, subject: string, op
   const text = typeof duration === 'string' ? duration.trim() : duration
   const negative = typeof text === 'string' ? text.startsWith('-') : text < 0
   const amount = typeof text === 'string' ? text.replace(/^-/, '') : Math.abs(text)
-  const amountMs = declaredDurationMs(amount, subject, option, 0)
+  const amountMs = checkedDuration(amount, subject, option)
+  if (!Number.isSafeInteger(amountMs)) {
+    throw definitionError(subject, `${option} is ${JSON.stringify(duration)}; it has to be whole milliseconds`)
+  }
   return negative && amountMs > 0 ? -amountMs : amountMs
 }
 

@@ -4,7 +4,7 @@ import type { ProcessJoinFunction } from './co-functions.ts'
 import type { SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredFunctions, declaredSignedDurationMs, definitionError } from './declaration.ts'
 import type { Key, KeySelector, OutputTag } from './functions.ts'
-import { checkSameJob, type StreamInput } from './stream-input.ts'
+import { checkBothKeyed, checkSameJob, type StreamInput } from './stream-input.ts'
 
 /** Two keyed streams whose records are to be joined by key and time. Made by `intervalJoin`. */
 export class IntervalJoin<Left, Right, K extends Key> {
@@ -16,6 +16,7 @@ export class IntervalJoin<Left, Right, K extends Key> {
   /** @internal Comes from `intervalJoin`. */
   constructor(left: StreamInput, right: StreamInput) {
     checkSameJob(left, right, 'intervalJoin')
+    checkBothKeyed(left, right, 'intervalJoin')
     this.#left = left
     this.#right = right
   }

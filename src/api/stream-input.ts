@@ -23,3 +23,9 @@ export interface StreamInput {
 export function checkSameJob(first: StreamInput, second: StreamInput, subject: string): void {
   if (first.builder !== second.builder) throw definitionError(subject, 'the other stream is of another job')
 }
+
+/** @internal Both are keyed or neither; types are not checked in a bundled job. */
+export function checkBothKeyed(first: StreamInput, second: StreamInput, subject: string): void {
+  if ((first.keySelector === undefined) === (second.keySelector === undefined)) return
+  throw definitionError(subject, 'one of the streams is keyed and the other is not: call keyBy on both, or on neither')
+}

@@ -5,7 +5,7 @@ export class BudgetCount {
   readonly #budget: DeadLetterBudget | undefined
   #deadLetters = 0
   /** Numbers of the records that were dead letters, of the last `of` ones. */
-  #recent: number[] = []
+  readonly #recent: number[] = []
 
   constructor(budget: DeadLetterBudget | undefined) {
     this.#budget = budget
@@ -21,7 +21,9 @@ export class BudgetCount {
         ? `${this.#deadLetters} dead letters, allowed are ${budget.count}`
         : undefined
     }
-    this.#recent = [...this.#recent.filter((earlier) => earlier > record - budget.of), record]
+    const firstRecent = this.#recent.findIndex((earlier) => earlier > record - budget.of)
+    this.#recent.splice(0, firstRecent < 0 ? this.#recent.length : firstRecent)
+    this.#recent.push(record)
     if (this.#recent.length <= budget.share * budget.of) return undefined
     return `${this.#recent.length} dead letters within the last ${budget.of} records, allowed is a share of ${budget.share}`
   }

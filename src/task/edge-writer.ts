@@ -319,7 +319,7 @@ class CustomReceiver implements Receiver {
     } catch (error) {
       throw userFunctionError(error, this.#receiverName, 'the partitioner')
     }
-    const channel = this.#channels[partition]
+    const channel = Number.isInteger(partition) ? this.#channels[partition] : undefined
     if (channel !== undefined) return channel
     const wrong = new RangeError(`gave partition ${String(partition)} of ${length}: partitions are numbered from 0`)
     throw userFunctionError(wrong, this.#receiverName, 'the partitioner')

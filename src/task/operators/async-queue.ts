@@ -3,7 +3,7 @@ import type { AsyncCall } from './async-call.ts'
 /** Records that may overtake each other, between two watermarks; in ordered mode one record each. */
 interface Segment {
   /** What came before the segment. */
-  readonly watermark: number
+  watermark: number
   /** In the order in which they came. */
   readonly calls: Set<AsyncCall>
   /** In the order in which they settled. */
@@ -57,7 +57,11 @@ export class AsyncQueue {
 
   /** Behind all records so far. */
   addWatermark(watermark: number): void {
-    if (watermark > this.#last.watermark) this.#append(watermark)
+    const last = this.#last
+    if (watermark <= last.watermark) return
+    // Watermarks with no record between them go out together: a call that takes long does not let them pile up.
+    if (last.calls.size === 0 && this.#segments.length > 1) last.watermark = watermark
+    else this.#append(watermark)
   }
 
   settled(call: AsyncCall): void {

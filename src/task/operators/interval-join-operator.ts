@@ -111,9 +111,14 @@ export class IntervalJoinOperator extends OperatorBase {
       side.late.take(value, timestamp)
       return
     }
-    // A new list: state that was handed out is not changed in place (R6).
+    this.#joinWithPartners(side, value, time)
+    // Only now: a record that becomes a dead letter waits for no partners. A new list: state that was handed out is not
+    // changed in place (R6).
     side.buffer.put(time, [...(side.buffer.get(time) ?? []), value])
     this.#cleanups.register(time + side.keptMs)
+  }
+
+  #joinWithPartners(side: Side, value: unknown, time: number): void {
     const other = side === this.#left ? this.#right : this.#left
     for (const partnerTime of timesBetween(other.buffer, time + side.from, time + side.to)) {
       for (const partner of other.buffer.get(partnerTime) ?? []) {

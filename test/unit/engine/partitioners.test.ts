@@ -60,16 +60,18 @@ test('a custom partitioner chooses by key, and is refused what is no subtask', a
     [1, 30],
     [2, 30],
   ])
-  await expect(
-    received(
-      (stream) =>
-        stream.partitionCustom(
-          () => 3,
-          (value) => value,
-        ),
-      { senders: 1, receivers: 3 },
-    ),
-  ).rejects.toThrow('gave partition 3 of 3')
+  for (const partition of [3, -1, 0.5, Number.NaN, 'length' as unknown as number]) {
+    await expect(
+      received(
+        (stream) =>
+          stream.partitionCustom(
+            () => partition,
+            (value) => value,
+          ),
+        { senders: 1, receivers: 3 },
+      ),
+    ).rejects.toThrow(`gave partition ${partition} of 3`)
+  }
 })
 
 test('forward keeps records where they are, and refuses another parallelism', async () => {

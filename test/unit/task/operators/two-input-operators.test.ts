@@ -245,3 +245,31 @@ test('a record without a timestamp can not be joined by time', async () => {
   const harness = await OperatorHarness.of<string, string, string>(joinSpec({}), { keySelector: () => 0 })
   expect(() => harness.processElement('a')).toThrow('no timestamp')
 })
+
+test('what can be no key of a state is refused in the name of the function and its operator', async () => {
+  const harness = await OperatorHarness.broadcastProcess<string, number, string>(
+    {
+      processElement: () => {},
+      processBroadcastElement: (key, context) => context.broadcastState(rules).put(key, { factor: 1 }),
+    },
+    [rules],
+  )
+  expect(() => harness.processElement2(Number.NaN)).toThrow(
+    'processBroadcastElement of operator "tested": A key can not be or hold NaN',
+  )
+})
+
+test('a record whose pair fails waits for no other partners', async () => {
+  const process: IntervalJoinSpec['process'] = {
+    processElement(left, right, _context, out) {
+      if (left === 'bad' || right === 'bad') throw new Error('no')
+      out.collect(`${left}+${right}`)
+    },
+  }
+  const harness = await OperatorHarness.of<string, string, string>(joinSpec({ process }), { keySelector: () => 0 })
+  harness.processElement('a', 10)
+  expect(() => harness.processElement2('bad', 11)).toThrow('no')
+  harness.processElement('b', 12)
+  harness.processElement2('c', 12)
+  expect(values(harness)).toEqual(['a+c', 'b+c'])
+})
