@@ -1,6 +1,7 @@
 import { decodeKey, hashKeyIntoScratch, scratch, scratchKey, scratchLength } from '../common/key.ts'
 import { keyGroupOf } from '../common/key-groups.ts'
 import { murmur3 } from '../common/murmur3.ts'
+import { bytesOf, copied } from './byte-table-arrays.ts'
 import { ByteTableSnapshot } from './byte-table-snapshot.ts'
 import { ChangeLog } from './change-log.ts'
 import type { Chunk } from './chunk-reader.ts'
@@ -41,6 +42,7 @@ export class ByteTable implements StateTable {
   keyOffsets: Uint32Array
   keyLengths: Uint32Array
   keys: Uint8Array
+  #keysView: DataView
   /** Entries that were ever used. */
   used = 0
   readonly layout: NumericLayout
@@ -84,6 +86,7 @@ export class ByteTable implements StateTable {
     this.keyOffsets = new Uint32Array(capacity)
     this.keyLengths = new Uint32Array(capacity)
     this.keys = new Uint8Array(1 << 14)
+    this.#keysView = new DataView(this.keys.buffer)
   }
 
   get size(): number {
@@ -110,16 +113,20 @@ export class ByteTable implements StateTable {
    * The entry of the key with these canonical bytes, to be changed now; where there is none, one is begun with
    * `initialValue`. For operators on columns, which have no current key.
    */
-  upsert(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    const found = this.#search(bytes, start, end, hash)
-    if (found >= 0) {
-      this.beforeChange(found)
-      return found
+  upsert(view: DataView, start: number, end: number, hash: number): number {
+    const slots = this.#slots
+    const mask = this.#mask
+    for (let slot = homeSlot(hash, mask); ; slot = (slot + 1) & mask) {
+      const entry = (slots[slot * 2 + 1] as number) - 1
+      if (entry < 0) {
+        this.#slot = slot
+        return this.#begin(view, start, end, hash)
+      }
+      if (slots[slot * 2] === hash && this.keyLengths[entry] === end - start && this.#hasKeyOf(entry, view, start)) {
+        this.beforeChange(entry)
+        return entry
+      }
     }
-    const entry = this.#add(bytes, start, end, hash)
-    this.stamps[entry] = this.#version.newStamp
-    this.columns.set(this.initialValue, entry * this.layout.width)
-    return entry
   }
 
   /** Before a value is changed (R6). */
@@ -246,6 +253,28 @@ export class ByteTable implements StateTable {
     }
   }
 
+  #begin(view: DataView, start: number, end: number, hash: number): number {
+    const entry = this.#add(new Uint8Array(view.buffer, view.byteOffset), start, end, hash)
+    this.stamps[entry] = this.#version.newStamp
+    this.columns.set(this.initialValue, entry * this.layout.width)
+    return entry
+  }
+
+  /** As #hasKey, four bytes at a time. */
+  #hasKeyOf(entry: number, view: DataView, start: number): boolean {
+    const keysView = this.#keysView
+    const offset = this.keyOffsets[entry] as number
+    const length = this.keyLengths[entry] as number
+    let index = 0
+    for (; index + 4 <= length; index += 4) {
+      if (keysView.getInt32(offset + index) !== view.getInt32(start + index)) return false
+    }
+    for (; index < length; index++) {
+      if (keysView.getUint8(offset + index) !== view.getUint8(start + index)) return false
+    }
+    return true
+  }
+
   #hasKey(entry: number, bytes: Uint8Array, start: number): boolean {
     const { keys } = this
     const offset = this.keyOffsets[entry] as number
@@ -339,6 +368,7 @@ export class ByteTable implements StateTable {
     if (canSqueeze) this.#squeezeInto(keys)
     else keys.set(this.keys)
     this.keys = keys
+    this.#keysView = new DataView(keys.buffer)
   }
 
   #squeezeInto(keys: Uint8Array): void {
@@ -363,13 +393,4 @@ export class ByteTable implements StateTable {
   #log(groupIndex: number): ChangeLog {
     return this.logs[groupIndex] as ChangeLog
   }
-}
-
-function bytesOf(slots: number, capacity: number, width: number): number {
-  return slots * 8 + capacity * (4 * 4 + width * 8)
-}
-
-function copied<T extends Float64Array | Int32Array | Uint32Array>(target: T, source: T): T {
-  target.set(source)
-  return target
 }
