@@ -1,14 +1,22 @@
 import {
   AsyncDataStream,
+  ContinuousEventTimeTrigger,
+  CountEvictor,
+  CountTrigger,
   count,
   type DataStream,
   type DeadLetter,
   EventTimeSessionWindows,
+  GlobalWindows,
   type JobBuilder,
+  type KeyedBroadcastProcessFunction,
+  type KeyedCoProcessFunction,
   type KeyedProcessFunction,
+  mapStateDescriptor,
   outputTag,
   SlidingEventTimeWindows,
   TumblingEventTimeWindows,
+  TumblingProcessingTimeWindows,
   type ValueState,
   valueStateDescriptor,
   WatermarkStrategy,
@@ -27,7 +35,7 @@ const refused = outputTag<DeadLetter>('refused')
 const keyOf = ({ id }: Event): number => id % 3
 
 /** Emits what it has counted only when a timer far behind the last record fires. */
-function countedAtTheEnd(): KeyedProcessFunction<number, Event, string> {
+function countedAtTheEnd(): Omit<Required<KeyedProcessFunction<number, Event, string>>, 'close'> {
   let seen: ValueState<number>
   return {
     open(context) {
@@ -42,6 +50,29 @@ function countedAtTheEnd(): KeyedProcessFunction<number, Event, string> {
     },
   }
 }
+
+/** The same with two inputs. */
+function bothCountedAtTheEnd(): KeyedCoProcessFunction<number, Event, Event, string> {
+  const { open, processElement, onTimer } = countedAtTheEnd()
+  return { open, processElement1: processElement, processElement2: processElement, onTimer }
+}
+
+const rules = mapStateDescriptor<number, number>('rules')
+
+/** The same with rules, of which it counts those that have come. */
+function countedWithRules(): KeyedBroadcastProcessFunction<number, Event, Event, string> {
+  const { open, processElement } = countedAtTheEnd()
+  return {
+    open,
+    processElement: (event, context, out) => processElement(event, context, out),
+    processBroadcastElement: ({ id }, context) => context.broadcastState(rules).put(id, id),
+    onTimer: (_timestamp, context, out) =>
+      out.collect(`${context.key}: ${[...context.broadcastState(rules).keys()].length} rules`),
+  }
+}
+
+const keyed = (events: DataStream<Event>) => events.keyBy(keyOf)
+const first = (left: Event): Event => left
 
 /** One branch for each kind of operator, each with what a bounded input has to give in the end. */
 const branches: Readonly<
@@ -99,6 +130,110 @@ const branches: Readonly<
         .window(TumblingEventTimeWindows.of(1000))
         .aggregate(count()),
     count: 1,
+  },
+  countWindow: { declare: (events) => keyed(events).countWindow(7).reduce(first), count: 6 },
+  slidingCountWindow: { declare: (events) => keyed(events).countWindow(4, 2).aggregate(count()), count: 30 },
+  globalWindow: {
+    declare: (events) => keyed(events).window(GlobalWindows.create()).trigger(CountTrigger.of(7)).reduce(first),
+    count: 6,
+  },
+  // Nobody waits for the clock: what such a window holds in the end is dropped, as in Flink.
+  processingTimeWindow: {
+    declare: (events) => keyed(events).window(TumblingProcessingTimeWindows.of('1h')).aggregate(count()),
+    count: 0,
+  },
+  dynamicSession: {
+    declare: (events) =>
+      keyed(events)
+        .window(EventTimeSessionWindows.withDynamicGap(({ id }) => 500 + id))
+        .reduce(first),
+    count: 3,
+  },
+  trigger: {
+    declare: (events) =>
+      keyed(events)
+        .window(TumblingEventTimeWindows.of(1000))
+        .trigger(ContinuousEventTimeTrigger.of('1h'))
+        .aggregate(count()),
+    count: 3,
+  },
+  evictor: {
+    declare: (events) =>
+      keyed(events)
+        .window(TumblingEventTimeWindows.of(1000))
+        .evictor(CountEvictor.of(2))
+        .process<number>({ process: (_key, _context, { length }, out) => out.collect(length) }),
+    count: 3,
+  },
+  windowAll: { declare: (events) => events.windowAll(TumblingEventTimeWindows.of(1000)).aggregate(count()), count: 1 },
+  coMap: { declare: (events) => events.connect(events).map({ map1: first, map2: first }), count: 120 },
+  coFlatMap: {
+    declare: (events) => events.connect(events).flatMap({ flatMap1: ({ id }) => [id], flatMap2: () => [] }),
+    count: 60,
+  },
+  coProcess: {
+    declare: (events) =>
+      events.connect(events.rebalance()).process<number>({
+        processElement1: ({ id }, _context, out) => out.collect(id),
+        processElement2: ({ id }, _context, out) => out.collect(id),
+      }),
+    count: 120,
+  },
+  keyedCoProcess: {
+    declare: (events) => keyed(events).connect(keyed(events)).process(bothCountedAtTheEnd()),
+    count: 3,
+  },
+  broadcastProcess: {
+    declare: (events) =>
+      events.connect(events.broadcast(rules)).process<number>({
+        processElement: ({ id }, _context, out) => out.collect(id),
+        processBroadcastElement: ({ id }, context) => context.broadcastState(rules).put(id, id),
+      }),
+    count: 60,
+  },
+  keyedBroadcastProcess: {
+    declare: (events) => keyed(events).connect(events.broadcast(rules)).process(countedWithRules()),
+    count: 3,
+  },
+  join: {
+    declare: (events) =>
+      events
+        .join(events)
+        .where(keyOf)
+        .equalTo(keyOf)
+        .window(TumblingEventTimeWindows.of(1000))
+        .apply((left, right) => [left.id, right.id]),
+    count: 1200,
+  },
+  coGroup: {
+    declare: (events) =>
+      events
+        .coGroup(events)
+        .where(keyOf)
+        .equalTo(keyOf)
+        .window(TumblingEventTimeWindows.of(1000))
+        .apply<number>({ coGroup: (lefts, rights, out) => out.collect([...lefts].length + [...rights].length) }),
+    count: 3,
+  },
+  intervalJoin: {
+    declare: (events) =>
+      keyed(events)
+        .intervalJoin(keyed(events))
+        .between(0, 3)
+        .process<number>({ processElement: (left, _right, _context, out) => out.collect(left.id) }),
+    // Each with itself and the next one of its key.
+    count: 117,
+  },
+  asyncIntoTwoInputs: {
+    declare: (events, delay) =>
+      keyed(
+        AsyncDataStream.unorderedWait(events, (event) => delay().then(() => [event]), { timeout: '1h' }).name(
+          'before two inputs',
+        ),
+      )
+        .connect(keyed(events))
+        .process(bothCountedAtTheEnd()),
+    count: 3,
   },
   deadLetters: {
     declare: (events) =>
