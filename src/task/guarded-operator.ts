@@ -106,6 +106,18 @@ export class GuardedOperator implements Operator {
     return this.#operator.checkpointCompleted(id)
   }
 
+  transactionalIdsGranted(mark: number): void {
+    this.#operator.transactionalIdsGranted?.(mark)
+  }
+
+  async fenceTransactions(transactionalIds: readonly string[]): Promise<void> {
+    await this.#operator.fenceTransactions?.(transactionalIds)
+  }
+
+  abandon(): void {
+    this.#operator.abandon?.()
+  }
+
   dispose(): Promise<void> {
     return this.#operator.dispose()
   }

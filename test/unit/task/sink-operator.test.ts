@@ -2,7 +2,9 @@ import { expect, test } from 'vitest'
 import type { Committable, Sink, SinkWriter } from '../../../src/api/sink.ts'
 import { noWatermark } from '../../../src/common/timestamps.ts'
 import { OperatorStateBackend } from '../../../src/state/operator-state-backend.ts'
-import type { PendingCommittables } from '../../../src/task/operator.ts'
+import { DeadLetterOutput } from '../../../src/task/dead-letter-output.ts'
+import { GuardedOperator } from '../../../src/task/guarded-operator.ts'
+import type { OperatorContext, PendingCommittables } from '../../../src/task/operator.ts'
 import { SinkOperator } from '../../../src/task/sink-operator.ts'
 import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { barrier } from './support.ts'
@@ -15,6 +17,7 @@ class ScriptedWriter implements SinkWriter<unknown> {
   written: Committable[] = []
   prepare: () => Promise<void> = async () => {}
   failCommit: Error | undefined
+  readonly told: string[] = []
 
   write(value: unknown): void {
     this.written.push(value as Committable)
@@ -32,6 +35,18 @@ class ScriptedWriter implements SinkWriter<unknown> {
     this.committed.push(...committables)
   }
 
+  transactionalIdsGranted(mark: number): void {
+    this.told.push(`granted ${mark}`)
+  }
+
+  async fence(transactionalIds: readonly string[]): Promise<void> {
+    this.told.push(`fence ${transactionalIds.join(' ')}`)
+  }
+
+  abandon(): void {
+    this.told.push('abandon')
+  }
+
   async close(): Promise<void> {
     this.closed.push(`closed after ${this.committed.length}`)
   }
@@ -46,7 +61,7 @@ function sinkOf(restoredCommittables: readonly PendingCommittables[] = []) {
     createWriter: () => writer,
   }
   const metrics = { recordsIn: 0, recordsOut: 0, lateRecordsDropped: 0, deadLetters: 0 }
-  const operator = new SinkOperator(sink, {
+  const context: OperatorContext = {
     operatorName: 'out',
     operatorUid: 'out',
     attemptId: 'attempt',
@@ -67,11 +82,12 @@ function sinkOf(restoredCommittables: readonly PendingCommittables[] = []) {
     metrics,
     wake: () => {},
     fail: (error) => failures.push(error),
-  })
+  }
+  const operator = new SinkOperator(sink, context)
   const write = (...values: string[]): void => {
     for (const value of values) operator.processElement(value, 0)
   }
-  return { writer, operator, failures, metrics, write }
+  return { writer, operator, context, failures, metrics, write }
 }
 
 test('a checkpoint commits what its barrier cut off, not what came behind it', async () => {
@@ -173,4 +189,20 @@ test('a writer that can take no more makes the operator unwritable', () => {
   expect(operator.writable).toBe(true)
   writer.writable = false
   expect(operator.writable).toBe(false)
+})
+
+test('a sink with a dead-letter output hears of its transactional ids and of its end like any other (R15, R16)', async () => {
+  const { writer, operator, context, metrics } = sinkOf()
+  const spec = { tag: { id: 'refused', type: { kind: 'untyped' } }, budget: undefined } as const
+  const guarded = new GuardedOperator({
+    context,
+    deadLetters: new DeadLetterOutput({ spec, operatorName: 'out', receiver: undefined, metrics }),
+    secondKeySelector: undefined,
+    sourceRecord: () => undefined,
+    createOperator: () => operator,
+  })
+  guarded.transactionalIdsGranted(32)
+  await guarded.fenceTransactions(['a-1', 'a-2'])
+  guarded.abandon()
+  expect(writer.told).toEqual(['granted 32', 'fence a-1 a-2', 'abandon'])
 })
