@@ -3,12 +3,14 @@ import { sequenceEnumerator } from '../api/sequence-source.ts'
 import type { EnumeratorOf } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
 import { datagenEnumerator } from '../connectors/datagen/datagen-source.ts'
+import { fileEnumerator } from '../connectors/filesystem/file-enumerator.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
 
 const enumerators: Readonly<Record<string, EnumeratorOf | undefined>> = {
   collection: ({ options }) => collectionEnumerator(options),
   sequence: ({ options }) => sequenceEnumerator(options),
   datagen: ({ options }) => datagenEnumerator(options),
+  filesystem: fileEnumerator,
 }
 
 /** The split enumerators of the connectors that come with Millrace; a client that takes long to load only for jobs that need it. */

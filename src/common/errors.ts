@@ -154,6 +154,11 @@ export const errorCodes = {
     remedy: 'See the named error.',
     severity: 'retryable',
   },
+  MR_SOURCE_FILE: {
+    cause: 'A file of a source can not be read, is gone before its end was reached, has changed, or is damaged.',
+    remedy: 'Restore the named file. Move files into the folder when they are complete, and leave them as they are.',
+    severity: 'retryable',
+  },
   MR_SINK: {
     cause: 'A sink could not write or commit.',
     remedy: 'See the named cause.',

@@ -2,7 +2,7 @@ import { MillraceError, messageOf } from '../common/errors.ts'
 import type { SlicedBuffer } from './avro-primitives.ts'
 import { checkValue, unexpected } from './check-value.ts'
 import type { DeclaredType, RecordType } from './data-type.ts'
-import type { Format } from './format.ts'
+import type { Decoder, Format } from './format.ts'
 import { csvParsePackage } from './installed-packages.ts'
 import { base64Of } from './pick-declared.ts'
 
@@ -21,6 +21,15 @@ export interface CsvFormat<T> extends Format<T> {
   readonly header: string
   /** One record as a line, without its end. @throws MillraceError MR_STATE_TYPE naming the field */
   line(value: T): string
+  /** Around fields that hold line ends. */
+  readonly quote: string
+  /** A line without a character is a record. */
+  readonly allowsEmptyLine: boolean
+  /**
+   * Of lines below a header: fields are found by its names, others than the declared ones are passed over.
+   * @throws MillraceError MR_DESERIALIZATION naming a field that the header has not, and is not nullable
+   */
+  decoderOfHeader(header: string): Decoder<T>
 }
 
 /**
@@ -43,16 +52,34 @@ export function csv<T>(type: RecordType<T>, options: CsvOptions = {}): CsvFormat
   checkDialect(dialect)
   const columns = type.fields.map(({ name, type: fieldType }) => columnOf(name, fieldType))
   const line = (value: unknown) => lineOf(type, columns, dialect, value)
+  const split = splitter(dialect)
+  const [first] = columns
   return {
     name: 'csv',
     type,
+    quote,
+    allowsEmptyLine:
+      columns.length === 1 && (first?.nullable === true ? nullText === '' : first?.type.kind === 'string'),
+    decoderOfHeader(header) {
+      const names = split(header).map(({ text }) => text)
+      const places = columns.map((column) => placeOf(column, names))
+      return {
+        decode(bytes, start, end) {
+          const cells = split((bytes as SlicedBuffer).utf8Slice(start, end))
+          checkCount(cells, names.length)
+          const chosen = places.map((place) => (place < 0 ? { text: nullText, quoted: false } : (cells[place] as Cell)))
+          return recordOf(columns, dialect, chosen) as T
+        },
+      }
+    },
     header: columns.map(({ name }) => quoted(name, dialect, false)).join(delimiter),
     line,
     createDecoder() {
-      const split = splitter(dialect)
       return {
         decode(bytes, start, end) {
-          return recordOf(columns, dialect, split((bytes as SlicedBuffer).utf8Slice(start, end))) as T
+          const cells = split((bytes as SlicedBuffer).utf8Slice(start, end))
+          checkCount(cells, columns.length)
+          return recordOf(columns, dialect, cells) as T
         },
       }
     },
@@ -127,13 +154,19 @@ function parsed(line: string, delimiter: string, quote: string): readonly Cell[]
   throw new MillraceError('MR_DESERIALIZATION', `not CSV: ${rows.length} lines instead of one`)
 }
 
+function checkCount({ length }: readonly Cell[], expected: number): void {
+  if (length === expected) return
+  throw new MillraceError('MR_DESERIALIZATION', `not CSV of this type: ${length} fields instead of ${expected}`)
+}
+
+/** −1: the header has no such field, which is null then. */
+function placeOf({ name, nullable }: Column, names: readonly string[]): number {
+  const place = names.indexOf(name)
+  if (place >= 0 || nullable) return place
+  throw new MillraceError('MR_DESERIALIZATION', `the header has no field ${name}: ${names.join(', ').slice(0, 200)}`)
+}
+
 function recordOf(columns: readonly Column[], { nullText }: Dialect, cells: readonly Cell[]): unknown {
-  if (cells.length !== columns.length) {
-    throw new MillraceError(
-      'MR_DESERIALIZATION',
-      `not CSV of this type: ${cells.length} fields instead of ${columns.length}`,
-    )
-  }
   const entries = columns.map((column, index) => {
     const { text, quoted: isQuoted } = cells[index] as Cell
     const isNull = column.nullable && !isQuoted && text === nullText

@@ -3,12 +3,14 @@ import { sequenceEnumerator } from '../api/sequence-source.ts'
 import type { EnumeratorContext, EnumeratorOf, SourceDescription, SourceSplit, SplitEnumerator } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
 import { datagenEnumerator } from '../connectors/datagen/datagen-source.ts'
+import { fileEnumerator } from '../connectors/filesystem/file-enumerator.ts'
 import { scriptedEnumerator } from './scripted-source.ts'
 
 const enumerators: Readonly<Record<string, EnumeratorOf>> = {
   collection: ({ options }) => collectionEnumerator(options),
   sequence: ({ options }) => sequenceEnumerator(options),
   datagen: ({ options }) => datagenEnumerator(options),
+  filesystem: fileEnumerator,
   scripted: ({ options }) => scriptedEnumerator(options),
   kafka: (description, context) => new KafkaWhenUsed(description, context),
 }

@@ -1,4 +1,6 @@
 import * as millrace from 'millrace'
+import * as filesystem from 'millrace/filesystem'
+import * as redis from 'millrace/redis'
 import { expect, test } from 'vitest'
 
 test('the package exports these values and no others', () => {
@@ -44,4 +46,17 @@ test('the package exports these values and no others', () => {
     'sum',
     'valueStateDescriptor',
   ])
+})
+
+test('the connectors of files and Redis export these values and no others', () => {
+  expect(Object.keys(filesystem).sort()).toEqual([
+    'FileSink',
+    'FileSource',
+    'avroFiles',
+    'bucketByTime',
+    'csvLines',
+    'jsonLines',
+    'textLines',
+  ])
+  expect(Object.keys(redis).sort()).toEqual(['RedisSink', 'redisLookup'])
 })
