@@ -59,13 +59,17 @@ async function read<T>(
   { limit = Number.POSITIVE_INFINITY, atOnce = 3 } = {},
 ): Promise<Reading<T>> {
   let woken = Promise.withResolvers<void>()
+  let failure: unknown
   const reader = source.createReader({
     subtaskIndex: 0,
     parallelism: 1,
     operatorName: 'files',
     clock: systemClock,
     wake: () => woken.resolve(),
-    fail: (error) => woken.reject(error),
+    fail: (error) => {
+      failure = error
+      woken.resolve()
+    },
   })
   const values: T[] = []
   const dead: UndecodedRecord[] = []
@@ -88,11 +92,11 @@ async function read<T>(
     for (;;) {
       const left = limit - values.length - dead.length
       if (left <= 0) break
+      woken = Promise.withResolvers<void>()
+      if (failure !== undefined) throw failure
       const result = reader.poll(output, Math.min(atOnce, left))
       if (result === 'ended') break
-      if (result !== 'waiting') continue
-      await woken.promise
-      woken = Promise.withResolvers<void>()
+      if (result === 'waiting') await woken.promise
     }
     // As a checkpoint keeps it.
     return { values, dead, finished, splits: JSON.parse(JSON.stringify(reader.snapshot())) }
