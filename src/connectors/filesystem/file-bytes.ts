@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { pipeline, type Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { MillraceError, messageOf } from '../../common/errors.ts'
 import { isGzip } from './file-split.ts'
@@ -15,6 +15,8 @@ export interface FileWaker {
 
 /** The bytes of a file from an offset on, unpacked where its name says so; they are read ahead, and taken synchronously. */
 export class FileBytes {
+  readonly #file: Readable
+  /** The file itself, or what it unpacks to. */
   readonly #stream: Readable
   /** Bytes before the offset that can only be unpacked and passed over. */
   #skip: number
@@ -25,18 +27,15 @@ export class FileBytes {
     const packed = isGzip(path)
     this.#skip = packed ? offset : 0
     const file = createReadStream(path, { start: packed ? 0 : offset, highWaterMark: readAheadBytes })
-    const told = (error: NodeJS.ErrnoException | null | undefined) => {
-      if (error === null || error === undefined || this.#closed) return
+    const told = (error: unknown) => {
+      if (this.#closed) return
       const text = `FileSource: ${path} can not be read: ${messageOf(error)}`
       waker.fail(new MillraceError('MR_SOURCE_FILE', text, { cause: error }))
     }
-    if (packed) {
-      const unpacked = createGunzip({ chunkSize: readAheadBytes })
-      pipeline(file, unpacked, told)
-      this.#stream = unpacked
-    } else {
-      this.#stream = file.on('error', told)
-    }
+    file.on('error', told)
+    this.#file = file
+    // Not `pipeline`: that is over when all is written, and an end that is missing is only then an error.
+    this.#stream = packed ? file.pipe(createGunzip({ chunkSize: readAheadBytes })).on('error', told) : file
     this.#stream.on('readable', () => waker.wake())
     this.#stream.on('end', () => {
       this.#ended = true
@@ -64,6 +63,7 @@ export class FileBytes {
 
   close(): void {
     this.#closed = true
+    this.#file.destroy()
     this.#stream.destroy()
   }
 }
