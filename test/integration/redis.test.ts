@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { SinkWriter } from '../../src/api/sink.ts'
 import { systemClock } from '../../src/common/system-ports.ts'
 import { type RedisCommand, RedisSink, type RedisSinkOptions, redisLookup } from '../../src/connectors/redis/index.ts'
-import { RedisServer } from './support/redis.ts'
+import { NewerRedis, RedisServer } from './support/redis.ts'
 
 interface Counted {
   readonly user: string
@@ -164,6 +164,47 @@ test('a server that stays away fails the task with its address, without the pass
     code: 'MR_SINK',
     message: expect.stringMatching(/^Redis at redis:\/\/127\.0\.0\.1:1\/3 can not be reached: .*ECONNREFUSED/),
   })
+})
+
+test('a server that evicts keys is refused, unless that is accepted', async () => {
+  await redis.client.config('SET', 'maxmemory-policy', 'allkeys-lru')
+  try {
+    await writerOf()
+    expect(failures).toMatchObject([
+      { code: 'MR_CONFIGURATION', message: expect.stringMatching(/redis:.*has maxmemory-policy allkeys-lru/) },
+    ])
+    failures.length = 0
+    const writer = await writerOf({ ...byHash, acceptEviction: true })
+    writer.write({ user: 'ann', count: 1 }, 0)
+    await writer.prepareCommit(1)
+    expect(failures).toEqual([])
+  } finally {
+    await redis.client.config('SET', 'maxmemory-policy', 'noeviction')
+  }
+})
+
+test('with WAITAOF a barrier waits for the disk once for what was written; an unclear end fails the task (R3)', async () => {
+  const newer = await NewerRedis.start(redis)
+  try {
+    const writer = await writerOf({ ...byHash, url: newer.url })
+    writer.write({ user: 'ann', count: 1 }, 0)
+    await writer.prepareCommit(1)
+    await writer.prepareCommit(2)
+    expect(newer.waits).toBe(1)
+    newer.breakConnections()
+    writer.write({ user: 'ann', count: 2 }, 0)
+    await writer.prepareCommit(3)
+    expect([newer.waits, failures]).toEqual([2, []])
+    newer.answersWaits = false
+    writer.write({ user: 'ann', count: 3 }, 0)
+    const prepared = writer.prepareCommit(4)
+    await until(() => newer.waits === 3)
+    newer.breakConnections()
+    await expect(prepared).rejects.toMatchObject({ code: 'MR_SINK', message: expect.stringContaining('was on disk') })
+    expect(failures).toHaveLength(1)
+  } finally {
+    newer.stop()
+  }
 })
 
 test('a command that Redis refuses fails the task with its words', async () => {

@@ -3,6 +3,7 @@ import type { SinkWriter, SinkWriterContext } from '../../api/sink.ts'
 import { isMillraceError, MillraceError, messageOf } from '../../common/errors.ts'
 import type { Timer } from '../../common/ports.ts'
 import { addressOf, connect } from './redis-connection.ts'
+import { askServerTraits, refuseEviction } from './redis-server.ts'
 
 /** Name and arguments of a command. */
 export type RedisCommand = readonly [name: string, ...arguments: readonly (string | number | Uint8Array)[]]
@@ -13,12 +14,15 @@ interface WriterOptions<T> {
   readonly commandsOf: (value: T, timestamp: number) => readonly RedisCommand[]
   readonly bufferTimeoutMs: number
   readonly maxBufferedBytes: number
+  readonly acceptEviction: boolean
   readonly context: SinkWriterContext
 }
 
 /** A script holds the server while it runs: batches are small enough to be a matter of a millisecond. */
 const batchCommands = 200
 const batchBytes = 64 * 1024
+/** An fsync takes milliseconds, with `everysec` up to a second. */
+const waitForDiskMs = 30_000
 const fencedReply = 'MILLRACE_FENCED'
 
 /**
@@ -64,6 +68,11 @@ export class RedisSinkWriter<T> implements SinkWriter<T> {
   /** All batches so far have been answered. */
   #answered: Promise<void>
   #opened = false
+  /** The server can tell when what was written is on its disk. */
+  #waitsForDisk = false
+  /** Batches that were answered, and how many of them are known to be on the server's disk. */
+  #answeredCount = 0
+  #durableCount = 0
   #blocked = false
   #closed = false
   readonly #abandoned = Promise.withResolvers<never>()
@@ -75,6 +84,7 @@ export class RedisSinkWriter<T> implements SinkWriter<T> {
     this.#subtask = String(context.subtaskIndex)
     this.#token = `${context.parallelism}:${context.attemptId}`
     this.#redis = connect({ url, unreachableMs, clock: context.clock, fail: (error) => this.#fail(error) })
+    this.#redis.on('close', () => this.#failUndetermined())
     this.#answered = this.#claim()
     // Told by `fail`.
     this.#answered.catch(() => {})
@@ -96,7 +106,7 @@ export class RedisSinkWriter<T> implements SinkWriter<T> {
   /** What was written is in Redis when the checkpoint is acknowledged. */
   async prepareCommit(): Promise<readonly never[]> {
     this.#send()
-    await Promise.race([this.#answered, this.#abandoned.promise])
+    await Promise.race([this.#onDisk(this.#answered), this.#abandoned.promise])
     return []
   }
 
@@ -115,14 +125,39 @@ export class RedisSinkWriter<T> implements SinkWriter<T> {
   }
 
   async #claim(): Promise<void> {
-    const { parallelism, attemptId } = this.#options.context
+    const { context, url, acceptEviction } = this.#options
+    const { parallelism, attemptId } = context
     try {
+      const traits = await askServerTraits(this.#redis)
+      if (!acceptEviction) refuseEviction(traits, addressOf(url))
+      this.#waitsForDisk = traits.waitsForDisk
       await this.#redis.eval(claimScript, 1, this.#tokensKey, this.#subtask, String(parallelism), attemptId)
     } catch (error) {
       throw this.#fail(error)
     }
     this.#opened = true
     this.#options.context.wake()
+  }
+
+  /** R3: answered is not yet on disk. The wait covers all that this connection has written. */
+  async #onDisk(answered: Promise<void>): Promise<void> {
+    await answered
+    const count = this.#answeredCount
+    if (!this.#waitsForDisk || count === this.#durableCount) return
+    try {
+      const [local] = (await this.#redis.call('WAITAOF', 1, 0, waitForDiskMs)) as readonly number[]
+      if ((local ?? 0) < 1) throw new Error(`not on the server's disk after ${waitForDiskMs} ms`)
+    } catch (error) {
+      throw this.#fail(error)
+    }
+    this.#durableCount = Math.max(this.#durableCount, count)
+  }
+
+  /** R3: whether what was answered is on disk can not be told by another connection. The attempt ends, and its records are written again. */
+  #failUndetermined(): void {
+    if (this.#closed || !this.#waitsForDisk || this.#answeredCount === this.#durableCount) return
+    const failure = this.#fail(new Error('the connection broke before all that was written was on disk'))
+    this.#abandoned.reject(failure)
   }
 
   #add(command: RedisCommand): void {
@@ -156,6 +191,7 @@ export class RedisSinkWriter<T> implements SinkWriter<T> {
   }
 
   #drained(bytes: number): void {
+    this.#answeredCount++
     this.#inFlightBytes -= bytes
     if (!this.#blocked || this.#inFlightBytes > this.#options.maxBufferedBytes / 2) return
     this.#blocked = false

@@ -37,6 +37,8 @@ export type RedisSinkOptions<T> = RedisConnectionOptions &
     readonly bufferTimeout?: Duration
     /** Most bytes that wait for Redis; beyond, the task is not scheduled. Default 8 MiB. */
     readonly maxBufferedBytes?: number
+    /** Writes to a server that may evict keys (`maxmemory-policy` other than `noeviction`), which is refused otherwise. */
+    readonly acceptEviction?: boolean
   }
 
 /**
@@ -45,8 +47,11 @@ export type RedisSinkOptions<T> = RedisConnectionOptions &
  * Readers may see values step back during such a replay. What an attempt that was given up still sends is refused: every
  * batch is a script that compares the attempt's token (R21), in the hash `millrace:sink:<uid>`.
  *
- * One server, or a primary with replicas; not Redis Cluster, where a script can not touch keys of several servers. How
- * much a crash of Redis itself loses is up to its `appendfsync`.
+ * One server, or a primary with replicas; not Redis Cluster, where a script can not touch keys of several servers. A server
+ * that evicts keys is refused (MR_CONFIGURATION). With Redis 7.2 or newer and an append-only file a checkpoint completes when
+ * its results are on the server's disk (WAITAOF, R3); where the connection breaks before, the task restarts and writes them
+ * again. With older servers what a crash of Redis itself loses is up to their `appendfsync`: `always` loses nothing, and
+ * what `everysec` loses stays lost until its key is written again. A user who may not call INFO gets neither check nor wait.
  *
  * @example
  * ```ts
@@ -82,12 +87,13 @@ export class RedisSink<T> implements Sink<T> {
   }
 
   createWriter(context: SinkWriterContext): SinkWriter<T> {
-    const { bufferTimeout = 20, maxBufferedBytes = 8 << 20 } = this.#options
+    const { bufferTimeout = 20, maxBufferedBytes = 8 << 20, acceptEviction = false } = this.#options
     return new RedisSinkWriter<T>({
       ...checkConnection('RedisSink', this.#options),
       commandsOf: commandsOf(this.#options),
       bufferTimeoutMs: durationMs(bufferTimeout, 'RedisSink: bufferTimeout'),
       maxBufferedBytes,
+      acceptEviction,
       context,
     })
   }

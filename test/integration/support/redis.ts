@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -67,4 +67,60 @@ function freePort(): Promise<number> {
       server.close(() => resolve(port))
     })
   })
+}
+
+/** Stands before a server and makes it one that has WAITAOF, of which it keeps count; all else goes through. */
+export class NewerRedis {
+  readonly url: string
+  waits = 0
+  answersWaits = true
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(server: Server, port: number) {
+    this.#server = server
+    this.url = `redis://127.0.0.1:${port}`
+  }
+
+  static async start(behind: RedisServer): Promise<NewerRedis> {
+    const port = await freePort()
+    const server = createServer()
+    const newer = new NewerRedis(server, port)
+    server.on('connection', (socket) => newer.#join(socket, connect(behind.port, '127.0.0.1')))
+    await new Promise<void>((settle) => server.listen(port, '127.0.0.1', settle))
+    return newer
+  }
+
+  breakConnections(): void {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#sockets.clear()
+  }
+
+  stop(): void {
+    this.breakConnections()
+    this.#server.close()
+  }
+
+  /** The sink sends WAITAOF when all before it has been answered: it comes alone. */
+  #join(client: Socket, behind: Socket): void {
+    this.#sockets.add(client).add(behind)
+    for (const socket of [client, behind])
+      socket
+        .on('error', () => {})
+        .on('close', () => {
+          client.destroy()
+          behind.destroy()
+        })
+    client.on('data', (bytes) => {
+      if (!bytes.includes('WAITAOF')) {
+        behind.write(bytes)
+        return
+      }
+      this.waits++
+      if (this.answersWaits) client.write('*2\r\n:1\r\n:0\r\n')
+    })
+    behind.on('data', (bytes) => {
+      client.write(bytes.toString('latin1').replace(/redis_version:7\.0/, 'redis_version:7.4'), 'latin1')
+    })
+  }
 }
