@@ -1,4 +1,10 @@
-import { type DataStream, outputTag, type StreamExecutionEnvironment, WatermarkStrategy } from 'millrace'
+import {
+  AsyncDataStream,
+  type DataStream,
+  outputTag,
+  type StreamExecutionEnvironment,
+  WatermarkStrategy,
+} from 'millrace'
 import { mapped, numbers, tagged, timerFunction } from './functions.ts'
 import { type Input, type Item, itemType, keyOf, numberOf } from './item.ts'
 import type { JobParts } from './job-parts.ts'
@@ -41,7 +47,13 @@ function streamOf(env: StreamExecutionEnvironment, stream: Stream, parts: JobPar
     case 'map':
       return parts.map(of(stream.input), stream, (item) => mapped(stream.name, item))
     case 'rebalance':
-      return parts.map(of(stream.input).rebalance(), stream, (item) => mapped(stream.name, item))
+    case 'rescale':
+    case 'shuffle':
+      return parts.map(of(stream.input)[stream.kind](), stream, (item) => mapped(stream.name, item))
+    case 'async':
+      return asynchronous(of(stream.input), stream, parts)
+    case 'connect':
+      return connected(of(stream.input), stream, parts)
     case 'broadcast': {
       const fixed = { ...stream, parallelism: stream.copies, rescale: 0 }
       return parts.map(of(stream.input).broadcast(), fixed, (item) => mapped(stream.name, item))
@@ -80,6 +92,28 @@ function split(input: DataStream<Item>, place: Placement, parts: JobParts): Data
     },
   })
   return parts.typed(rest, place).union(rest.getSideOutput(odd))
+}
+
+function asynchronous(input: DataStream<Item>, place: Placement, parts: JobParts): DataStream<Item> {
+  const results = AsyncDataStream.unorderedWait(
+    input,
+    async (item) => {
+      // Some take longer than others.
+      for (let turn = 0; turn < item.amount; turn++) await undefined
+      parts.throws.at(place.name)
+      return [mapped(place.name, item)]
+    },
+    { timeout: '1h', capacity: 3 },
+  )
+  return parts.typed(results, place)
+}
+
+function connected(input: DataStream<Item>, place: Placement, parts: JobParts): DataStream<Item> {
+  const change = (side: 'l' | 'r') => (item: Item) => {
+    parts.throws.at(place.name)
+    return mapped(`${place.name}${side}`, item)
+  }
+  return parts.typed(input.connect(input.rebalance()).map({ map1: change('l'), map2: change('r') }), place)
 }
 
 function twice(input: DataStream<Item>, place: Placement, parts: JobParts): DataStream<Item> {

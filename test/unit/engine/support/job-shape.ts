@@ -31,18 +31,21 @@ export interface SourceShape extends Placement {
   readonly interval: number
 }
 
+/** Partitioners after which it does not matter which subtask has a record. */
+export type Redistribution = 'rebalance' | 'rescale' | 'shuffle'
+
 /**
  * A stream whose records are the same set however subtasks interleave: no record is late, and no operator cares for the
  * order of its input.
  */
 export type Stream =
   | (SourceShape & { readonly kind: 'source' })
-  | (Placement & { readonly kind: 'map' | 'flatMap' | 'rebalance'; readonly input: Stream })
+  | (Placement & { readonly kind: 'map' | 'async' | 'flatMap' | Redistribution; readonly input: Stream })
   | (Placement & { readonly kind: 'filter'; readonly input: Stream; readonly modulus: number })
   /** Odd amounts go to a side output, which is united with the rest again. */
   | (Placement & { readonly kind: 'split'; readonly input: Stream })
-  /** Read twice and united. */
-  | (Placement & { readonly kind: 'twice'; readonly input: Stream })
+  /** Read twice and united; or by both inputs of one operator. */
+  | (Placement & { readonly kind: 'twice' | 'connect'; readonly input: Stream })
   | (Placement & { readonly kind: 'broadcast'; readonly input: Stream; readonly copies: number })
   | { readonly kind: 'union'; readonly inputs: readonly Stream[] }
   | (Placement & {

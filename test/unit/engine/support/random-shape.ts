@@ -79,9 +79,14 @@ function withPlace<T extends object>(rest: fc.Arbitrary<T>): fc.Arbitrary<T & Pl
   return fc.tuple(placement, rest).map(([place, own]) => ({ ...place, ...own }))
 }
 
+const plainKinds = [
+  ...(['map', 'flatMap', 'rebalance', 'split', 'twice'] as const),
+  ...(['async', 'connect', 'rescale', 'shuffle'] as const),
+]
+
 const { stream } = fc.letrec<{ stream: Stream; input: Stream }>((tie) => {
   const input = tie('stream')
-  const plain = (kind: 'map' | 'flatMap' | 'rebalance' | 'split' | 'twice'): fc.Arbitrary<Stream> =>
+  const plain = (kind: (typeof plainKinds)[number]): fc.Arbitrary<Stream> =>
     withPlace(fc.record({ kind: fc.constant(kind), input })) as fc.Arbitrary<Stream>
   const filter: fc.Arbitrary<Stream> = withPlace(
     fc.record({ kind: fc.constant('filter' as const), input, modulus: fc.integer({ min: 2, max: 4 }) }),
@@ -104,11 +109,7 @@ const { stream } = fc.letrec<{ stream: Stream; input: Stream }>((tie) => {
     stream: fc.oneof(
       { maxDepth: 4, depthSize: 'medium' },
       freeSource,
-      plain('map'),
-      plain('flatMap'),
-      plain('rebalance'),
-      plain('split'),
-      plain('twice'),
+      ...plainKinds.map(plain),
       filter,
       broadcast,
       union,

@@ -37,7 +37,10 @@ function recordsOf(stream: Stream): readonly Timed[] {
     case 'source':
       return stream.splits.flat().map((input) => ({ item: itemOf(input), at: input.at }))
     case 'map':
+    case 'async':
     case 'rebalance':
+    case 'rescale':
+    case 'shuffle':
       return each(stream.input, (item) => [mapped(stream.name, item)])
     case 'filter':
       return each(stream.input, (item) => (filtered(stream.modulus, item) ? [item] : []))
@@ -46,6 +49,7 @@ function recordsOf(stream: Stream): readonly Timed[] {
     case 'split':
       return each(stream.input, (item) => [item.amount % 2 === 0 ? item : tagged('odd', item)])
     case 'twice':
+    case 'connect':
       return each(stream.input, (item) => [mapped(`${stream.name}l`, item), mapped(`${stream.name}r`, item)])
     case 'broadcast':
       return each(stream.input, (item) => Array.from({ length: stream.copies }, () => mapped(stream.name, item)))
