@@ -22,6 +22,8 @@ export interface Sink<T> {
 export interface SinkWriterContext {
   readonly subtaskIndex: number
   readonly parallelism: number
+  /** As it is declared: uids are unique within a job, and the same in its next run. */
+  readonly jobName: string
   readonly operatorName: string
   readonly operatorUid: string
   /** This execution: parts and transactional ids carry it, so that a zombie writes nothing that anyone reads (R15, R21). */
@@ -69,6 +71,11 @@ export interface SinkWriter<T> {
   transactionalIdsGranted?(mark: number): void
   /** Ends what attempts that are gone have left open under these transactional ids (R16). */
   fence?(transactionalIds: readonly string[]): Promise<void>
+  /**
+   * The job has ended, and no completed checkpoint lists these, nor ever will: `close`, which follows, ends them at once,
+   * so that nobody waits for them (R16).
+   */
+  discard?(committables: readonly Committable[]): void
   /** The attempt is about to end, `close` follows: preparations that wait fail now, commits may give up after a while. */
   abandon?(): void
   /** The attempt ends. What is open and not prepared is discarded; what is prepared stays. */

@@ -107,6 +107,8 @@ function subjectOf(options: ConfluentSubjectOptions, node: AvroNode | undefined)
 
 const magicByte = 0
 const headerLength = 5
+/** Schemas that can not be read are remembered up to this number; beyond, they are asked for again. */
+const maxRefused = 1000
 
 /** The readers of schemas that were fetched, for all decoders of one format. */
 class RegistryReaders {
@@ -190,7 +192,10 @@ class ConfluentAvroDecoder<T> implements Decoder<T> {
 
   #notYet(id: number): NotYetDecodable {
     const ready = this.#readers.fetch(id).then((result) => {
-      if (typeof result !== 'function') this.#refused.set(id, result)
+      if (typeof result === 'function') return
+      // Damaged records have ids of any kind.
+      if (this.#refused.size >= maxRefused) this.#refused.clear()
+      this.#refused.set(id, result)
     })
     // Told by whoever waits for it.
     ready.catch(() => {})

@@ -29,6 +29,8 @@ interface Answer {
 
 const contentType = 'application/vnd.schemaregistry.v1+json'
 const firstPauseMs = 100
+/** Schemas are kilobytes: what goes on for longer is no answer of a registry. */
+const maxAnswerBytes = 16 << 20
 /** Error codes of the registry's API. */
 const notFound: readonly unknown[] = [40401, 40402, 40403]
 
@@ -142,7 +144,7 @@ export class SchemaRegistryClient {
         ...(content === undefined ? {} : { body: JSON.stringify(content) }),
         signal: AbortSignal.timeout(this.#timeoutMs),
       })
-      return { status: response.status, body: bodyOf(await response.text()) }
+      return { status: response.status, body: bodyOf(await textOf(response)) }
     } catch (error) {
       if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${this.#timeoutMs} ms`
       const { cause } = error as { readonly cause?: unknown }
@@ -171,6 +173,18 @@ export class SchemaRegistryClient {
 function describe({ status, body }: Answer): string {
   const { error_code: code, message } = body
   return `HTTP ${status}${code === undefined || code === status ? '' : `, error ${String(code)}`}${message === undefined ? '' : `, ${String(message)}`}`
+}
+
+/** @throws RangeError where it is too long; the rest is not read then */
+async function textOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length
+    if (size > maxAnswerBytes) throw new RangeError(`the answer has more than ${maxAnswerBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 function bodyOf(text: string): Answer['body'] {

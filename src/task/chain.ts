@@ -179,6 +179,10 @@ export class Chain {
     for (const operator of this.#operators) operator.transactionalIdsGranted?.(mark)
   }
 
+  checkpointsEnded(newest: number): void {
+    for (const operator of this.#operators) operator.checkpointsEnded?.(newest)
+  }
+
   async fenceTransactions(operatorUid: string, transactionalIds: readonly string[]): Promise<void> {
     await this.nodes.find(({ uid }) => uid === operatorUid)?.operator?.fenceTransactions?.(transactionalIds)
   }

@@ -110,6 +110,10 @@ export class GuardedOperator implements Operator {
     this.#operator.transactionalIdsGranted?.(mark)
   }
 
+  checkpointsEnded(newest: number): void {
+    this.#operator.checkpointsEnded?.(newest)
+  }
+
   async fenceTransactions(transactionalIds: readonly string[]): Promise<void> {
     await this.#operator.fenceTransactions?.(transactionalIds)
   }

@@ -49,6 +49,8 @@ export interface Operator extends InputReceiver {
   commitAtEnd?(): Promise<void>
   /** Sinks with transactional ids (R15, R16). */
   transactionalIdsGranted?(mark: number): void
+  /** The job has ended, and no checkpoint after this one completes any more (R16). */
+  checkpointsEnded?(newest: number): void
   fenceTransactions?(transactionalIds: readonly string[]): Promise<void>
   /** The attempt has failed or is cancelled, `dispose` follows: nothing new is begun. */
   abandon?(): void
@@ -108,6 +110,7 @@ export interface PendingCommittables {
 
 /** What an operator is made with. */
 export interface OperatorContext {
+  readonly jobName: string
   readonly operatorName: string
   readonly operatorUid: string
   readonly attemptId: string

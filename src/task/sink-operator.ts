@@ -15,15 +15,21 @@ export class SinkOperator implements Operator {
   /** Preparations run behind each other, so that a snapshot sees all lists before its own. */
   #prepared: Promise<void> = Promise.resolve()
   #committed: Promise<void> = Promise.resolve()
+  /** Lists of earlier attempts: only they can say whether a checkpoint, of another run maybe, has them. */
+  readonly #restored: ReadonlySet<PendingCommittables>
+  /** No checkpoint after this one completes any more; undefined: they may. */
+  #newest: number | undefined
   #watermark: number
 
   constructor(sink: Sink<unknown>, context: OperatorContext) {
     this.#context = context
     this.#watermark = context.restoredWatermark
     this.#pending = [...context.restoredCommittables]
+    this.#restored = new Set(context.restoredCommittables)
     this.#writer = sink.createWriter({
       subtaskIndex: context.subtaskIndex,
       parallelism: context.parallelism,
+      jobName: context.jobName,
       operatorName: context.operatorName,
       operatorUid: context.operatorUid,
       attemptId: context.attemptId,
@@ -110,6 +116,10 @@ export class SinkOperator implements Operator {
     }
   }
 
+  checkpointsEnded(newest: number): void {
+    this.#newest = newest
+  }
+
   abandon(): void {
     this.#writer.abandon?.()
   }
@@ -118,7 +128,16 @@ export class SinkOperator implements Operator {
   async dispose(): Promise<void> {
     this.abandon()
     await Promise.allSettled([this.#prepared, this.#committed])
+    this.#writer.discard?.(this.#unlisted())
     await this.#writer.close()
+  }
+
+  /** Own lists that no completed checkpoint has, where that is known (R16). */
+  #unlisted(): readonly Committable[] {
+    const newest = this.#newest ?? Number.POSITIVE_INFINITY
+    return this.#pending.flatMap((list) =>
+      list.checkpointId > newest && !this.#restored.has(list) ? list.committables : [],
+    )
   }
 
   #prepare(checkpointId: number): Promise<void> {

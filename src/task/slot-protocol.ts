@@ -113,6 +113,8 @@ export type ToSlot =
       readonly fence: number
       readonly transactionalIds: readonly string[]
     }
+  /** The job has ended, and no checkpoint after this one (0: none) completes any more: `cancel` follows (R16). */
+  | { readonly type: 'checkpointsEnded'; readonly newest: CheckpointId | 0 }
   /** Ends these attempts; answered by `canceled` for each. */
   | { readonly type: 'cancel'; readonly attemptIds: readonly AttemptId[] }
 

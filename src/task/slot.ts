@@ -198,6 +198,9 @@ export class Slot {
           message.transactionalIds,
         )
         break
+      case 'checkpointsEnded':
+        for (const subtask of this.#subtasks) subtask.checkpointsEnded(message.newest)
+        break
       case 'drain':
         for (const subtask of this.#subtasks) subtask.drain()
         break

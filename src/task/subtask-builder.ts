@@ -81,6 +81,7 @@ function operatorOf(parts: SubtaskParts, place: OperatorPlace): Operator {
   const chained = vertex.operators[place.index] as ChainedOperator
   const state = restored.operators[place.index] as OperatorState
   const context: OperatorContext = {
+    jobName: services.graph.jobName,
     operatorName: chained.name,
     operatorUid: chained.uid,
     attemptId: deployment.attemptId,

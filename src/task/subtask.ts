@@ -146,6 +146,10 @@ export class Subtask {
     this.#built?.chain.transactionalIdsGranted(mark)
   }
 
+  checkpointsEnded(newest: CheckpointId | 0): void {
+    this.#built?.chain.checkpointsEnded(newest)
+  }
+
   fenceTransactions(operatorUid: string, fence: number, transactionalIds: readonly string[]): void {
     const running = this.#running
     if (running === undefined || !this.live) return

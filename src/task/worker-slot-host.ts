@@ -106,7 +106,13 @@ function printed(from: Readable, to: Writable): Promise<void> {
       resolve()
       return
     }
-    for (const event of ['end', 'error', 'close']) from.once(event, resolve)
-    for (const event of ['error', 'close']) to.once(event, resolve)
+    const done = (): void => {
+      // The process's own stream outlives any number of slots.
+      for (const event of ['end', 'error', 'close']) from.off(event, done)
+      for (const event of ['error', 'close']) to.off(event, done)
+      resolve()
+    }
+    for (const event of ['end', 'error', 'close']) from.on(event, done)
+    for (const event of ['error', 'close']) to.on(event, done)
   })
 }

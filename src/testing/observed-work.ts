@@ -63,6 +63,10 @@ class ObservedWriter implements SinkWriter<unknown> {
     await this.#writer.fence?.(transactionalIds)
   }
 
+  discard(committables: Parameters<SinkWriter<unknown>['commit']>[0]): void {
+    this.#writer.discard?.(committables)
+  }
+
   abandon(): void {
     this.#writer.abandon?.()
   }

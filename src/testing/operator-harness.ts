@@ -283,6 +283,7 @@ export class OperatorHarness<In = unknown, Out = unknown, Second = never> {
       maxParallelism: start.maxParallelism,
       clock: this.clock,
       checkpointing: undefined,
+      jobName: 'harness',
       transactionalIds: { mark: 16, request: () => {} },
       autoWatermarkIntervalMs,
       output: { processElement: (value, timestamp) => this.output.push({ value: value as Out, timestamp }) },

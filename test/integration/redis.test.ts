@@ -33,6 +33,7 @@ const byHash = {
 }
 
 interface Place {
+  readonly jobName?: string
   readonly attemptId?: string
   readonly subtaskIndex?: number
   readonly parallelism?: number
@@ -40,7 +41,7 @@ interface Place {
 
 async function writerOf(
   options: Partial<RedisSinkOptions<Counted>> = byHash,
-  { attemptId = 'a1', subtaskIndex = 0, parallelism = 2 }: Place = {},
+  { jobName = 'job', attemptId = 'a1', subtaskIndex = 0, parallelism = 2 }: Place = {},
 ): Promise<SinkWriter<Counted>> {
   const writer = RedisSink.of<Counted>({ url: redis.url, ...options } as RedisSinkOptions<Counted>).createWriter({
     subtaskIndex,
@@ -50,6 +51,7 @@ async function writerOf(
     attemptId,
     clock: systemClock,
     checkpointing: undefined,
+    jobName,
     transactionalIds: { mark: 16, request: () => {} },
     wake: () => {
       wakes++
@@ -131,6 +133,26 @@ test('attempts of another parallelism are given up altogether, others of the sam
     await expect(zombie.prepareCommit(2)).rejects.toThrow('another attempt has taken over')
   }
   expect(await redis.client.hget('user:ann', 'count')).toBe('1')
+})
+
+test('sinks of the same uid in two jobs do not give each other up', async () => {
+  const one = await writerOf(byHash, { jobName: 'one', attemptId: 'a1' })
+  const other = await writerOf(byHash, { jobName: 'other', attemptId: 'a2', parallelism: 3 })
+  one.write({ user: 'ann', count: 1 }, 0)
+  await one.prepareCommit(1)
+  other.write({ user: 'bob', count: 2 }, 0)
+  await other.prepareCommit(1)
+  expect(await redis.client.hget('user:ann', 'count')).toBe('1')
+  expect(failures).toEqual([])
+})
+
+test('a hash has as many fields as it likes', async () => {
+  const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`f${index}`, index]))
+  const writer = await writerOf({ key: ({ user }) => user, hash: () => many, expire: '1h' })
+  writer.write({ user: 'ann', count: 1 }, 0)
+  await writer.prepareCommit(1)
+  expect(await redis.client.hlen('ann')).toBe(20_000)
+  expect(await redis.client.pttl('ann')).toBeGreaterThan(3_500_000)
 })
 
 test('the task is held while Redis is slow, and woken when there is room', async () => {

@@ -83,6 +83,17 @@ describe('A slot whose thread ends', patience, () => {
     expect([...exits.values()]).toContainEqual(expect.objectContaining({ type: 'died', code: 'MR_SLOT_OUT_OF_MEMORY' }))
   })
 
+  test('leaves nothing behind on the streams of the process', async () => {
+    const listeners = () =>
+      [process.stdout, process.stderr].flatMap((stream) =>
+        ['error', 'close'].map((event) => stream.listenerCount(event)),
+      )
+    const before = listeners()
+    await exitOf('exit')
+    await exitOf('uncaught')
+    expect(listeners()).toEqual(before)
+  })
+
   test('by terminate has stopped, though a function loops for ever', async () => {
     const { exits } = await exitOf('loop', (cluster) => cluster.terminate())
     expect([...exits.values()]).toEqual([{ type: 'stopped' }, { type: 'stopped' }])

@@ -80,7 +80,7 @@ export class RedisSinkWriter<T> implements SinkWriter<T> {
   constructor(options: WriterOptions<T>) {
     const { context, url, unreachableMs } = options
     this.#options = options
-    this.#tokensKey = `millrace:sink:${context.operatorUid}`
+    this.#tokensKey = `millrace:sink:${context.jobName}:${context.operatorUid}`
     this.#subtask = String(context.subtaskIndex)
     this.#token = `${context.parallelism}:${context.attemptId}`
     this.#redis = connect({ url, unreachableMs, clock: context.clock, fail: (error) => this.#fail(error) })

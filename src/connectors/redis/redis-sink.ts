@@ -45,7 +45,8 @@ export type RedisSinkOptions<T> = RedisConnectionOptions &
  * Writes to Redis by key, effectively once: all that was written before a barrier is answered before the checkpoint
  * completes, and after a restart it is written again up to where the job was, so that each key holds its newest value.
  * Readers may see values step back during such a replay. What an attempt that was given up still sends is refused: every
- * batch is a script that compares the attempt's token (R21), in the hash `millrace:sink:<uid>`.
+ * batch is a script that compares the attempt's token (R21), in the hash
+ * `millrace:sink:<job name>:<uid>`.
  *
  * One server, or a primary with replicas; not Redis Cluster, where a script can not touch keys of several servers. A server
  * that evicts keys is refused (MR_CONFIGURATION). With Redis 7.2 or newer and an append-only file a checkpoint completes when
@@ -99,6 +100,9 @@ export class RedisSink<T> implements Sink<T> {
   }
 }
 
+/** Lua passes a command at most some 8000 parts; larger hashes are written by several, in one script all the same. */
+const maxHashParts = 2000
+
 function commandsOf<T>(options: RedisSinkOptions<T>): (value: T, timestamp: number) => readonly RedisCommand[] {
   if (options.commands !== undefined) return options.commands
   const { key: keyOf } = options
@@ -117,7 +121,14 @@ function commandsOf<T>(options: RedisSinkOptions<T>): (value: T, timestamp: numb
   return (value) => {
     const key = keyOf(value)
     const fields = hashOf(value)
-    return fields === null ? [['DEL', key]] : expiring(key, ['HSET', key, ...Object.entries(fields).flat()])
+    if (fields === null) return [['DEL', key]]
+    const parts = Object.entries(fields).flat()
+    if (parts.length <= maxHashParts) return expiring(key, ['HSET', key, ...parts])
+    const commands: RedisCommand[] = []
+    for (let start = 0; start < parts.length; start += maxHashParts) {
+      commands.push(['HSET', key, ...parts.slice(start, start + maxHashParts)])
+    }
+    return expireMs === undefined ? commands : [...commands, ['PEXPIRE', key, Math.ceil(expireMs)]]
   }
 }
 

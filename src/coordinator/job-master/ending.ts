@@ -4,7 +4,7 @@ import { type Decision, inSequence, type Moment, unchanged } from '../decision.t
 import { withCheckpoints } from './checkpointing.ts'
 import type { JobMasterEffect } from './messages.ts'
 import type { JobMasterState, JobPhase } from './state.ts'
-import { slotAddressOf, withSubtask } from './subtasks.ts'
+import { slotAddressOf, slotsInUse, withSubtask } from './subtasks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
 type Ending = Extract<JobPhase, { readonly type: 'ending' }>
@@ -21,6 +21,7 @@ export function endJob(
   const reason = error ?? { code: 'MR_CHECKPOINT_DECLINED', message: 'the job is being stopped' }
   return inSequence(state, [
     (current) => abort(current, reason, now),
+    tellCheckpointsEnded,
     (current) =>
       cancelSubtasks(
         current,
@@ -37,6 +38,19 @@ export function failJob(state: JobMasterState, error: ErrorData, now: Moment): J
 
 function abort(state: JobMasterState, reason: ErrorData, now: Moment): JobDecision {
   return withCheckpoints(state, (checkpoints, facts) => abortOpenCheckpoint(facts, checkpoints, reason, now))
+}
+
+/**
+ * Sinks that are still there end the transactions that no completed checkpoint lists, which readers would wait for (R16).
+ * Not while a completion is undetermined: its lists may be needed (R3).
+ */
+function tellCheckpointsEnded(state: JobMasterState): JobDecision {
+  const { checkpoints, transactions } = state
+  if (transactions === undefined || checkpoints === undefined || checkpoints.phase.type === 'completing') {
+    return unchanged(state)
+  }
+  const message = { type: 'checkpointsEnded', newest: checkpoints.latest?.id ?? 0 } as const
+  return { state, effects: [{ type: 'toSlots', slots: slotsInUse(state), message }] }
 }
 
 /** Asks the TaskManagers to end these attempts; each is gone when it says so. */

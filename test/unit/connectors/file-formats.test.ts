@@ -57,6 +57,7 @@ function writerOf(options: Partial<FileSinkOptions<Order>>, attemptId = 'a1'): S
     attemptId,
     clock,
     checkpointing: undefined,
+    jobName: 'job',
     transactionalIds: { mark: 16, request: () => {} },
     wake: () => {},
     fail: (error) => failures.push(error),

@@ -24,6 +24,7 @@ function contextOf(attemptId: string, operatorUid = 'out'): SinkWriterContext {
     attemptId,
     clock: systemClock,
     checkpointing: undefined,
+    jobName: 'job',
     transactionalIds: { mark: 16, request: () => {} },
     wake: () => {},
     fail: (error) => failures.push(error),

@@ -29,6 +29,7 @@ function writerOf(prefix: string, parallelism: number) {
     attemptId: 'attempt',
     clock: new VirtualClock(),
     checkpointing: undefined,
+    jobName: 'job',
     transactionalIds: { mark: 16, request: () => {} },
     wake: () => {
       woken++

@@ -56,6 +56,8 @@ export class JobWorld {
   readonly #operations: StoreEffect[] = []
   readonly #delayed: (() => void)[] = []
   #now = 1000
+  /** No record after it may come. */
+  #endedAfter = Number.POSITIVE_INFINITY
   #lastTriggered = 0
   /** A record was handed to the store, and the JobMaster has no answer yet. */
   #undetermined = false
@@ -239,6 +241,10 @@ export class JobWorld {
       if (base !== 0 && base !== newestOf(this.#store)) throw new Violation(`base ${base} is not the newest (R1)`)
       this.#lastTriggered = id
     }
+    if (message.type === 'checkpointsEnded') {
+      this.#endedAfter = message.newest
+      if (message.newest < newestOf(this.#store)) throw new Violation(`lists of a durable record are given up (R16)`)
+    }
     if (message.type === 'checkpointCompleted' && !this.#store.records.has(message.checkpointId)) {
       throw new Violation(`checkpoint ${message.checkpointId} is announced and not durable (R3)`)
     }
@@ -246,6 +252,7 @@ export class JobWorld {
 
   /** I5: every part is the acknowledgement of an attempt of this checkpoint, or carried from the record before. */
   #checkRecord(record: CheckpointRecord): void {
+    if (record.id > this.#endedAfter) throw new Violation(`${record.id} completes when its lists are given up (R16)`)
     const before = this.#store.records.get(checkpointId(newestOf(this.#store)))
     for (const vertex of record.vertices) {
       if (vertex.subtasks.length !== vertex.parallelism) throw new Violation(`record ${record.id} lacks a subtask (I5)`)

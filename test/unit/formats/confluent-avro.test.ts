@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
   avro,
@@ -240,4 +242,70 @@ test.each<[Partial<ConfluentAvroOptions<unknown>>, string]>([
 test('writing needs a subject and a schema', () => {
   expect(() => confluentAvro({ url: 'http://localhost', type: click }).createEncoder()).toThrow('writing needs topic')
   expect(() => confluentAvro({ url: 'http://localhost', topic: 't' }).createEncoder()).toThrow('writing needs type')
+})
+
+test('an answer that does not end is not read into memory: the registry is out of order', async () => {
+  let sent = 0
+  const server = createServer((_request, response) => {
+    const chunk = Buffer.alloc(1 << 20, 32)
+    const more = (): void => {
+      while (!response.destroyed && response.write(chunk)) sent++
+      if (!response.destroyed) response.once('drain', more)
+    }
+    more()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const decoder = confluentAvro({ url, type: click, retries: 0, timeout: '60s' }).createDecoder()
+    await expect(decode(decoder, framed(1, Buffer.alloc(2)))).rejects.toMatchObject({
+      code: 'MR_SCHEMA_REGISTRY',
+      message: expect.stringContaining('the answer has more than 16777216 bytes'),
+    })
+    expect(sent).toBeLessThan(64)
+  } finally {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+})
+
+test.each([
+  ['no JSON', 'text/html', '<html>log in</html>'],
+  ['another value', 'application/json', '[1]'],
+  ['no schema', 'application/json', '{"schema": 7}'],
+  ['a schema that is none', 'application/json', '{"schema": "{\\"type\\": \\"nothing\\"}"}'],
+])('an answer of 200 that holds %s is a clear error', async (_what, type, body) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': type }).end(body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const decoder = confluentAvro({ url, type: click, retries: 0 }).createDecoder()
+    const error: unknown = await decode(decoder, framed(1, Buffer.alloc(2))).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: expect.stringMatching(/^MR_(SCHEMA_REGISTRY|DESERIALIZATION)$/) })
+    expect(String(error)).toMatch(/schema 1/)
+  } finally {
+    await new Promise((resolve) => server.close(resolve))
+  }
+})
+
+test('the credentials do not follow a redirect to another host', async () => {
+  const seen: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    seen.push(request.headers.authorization)
+    if (seen.length > 1) response.writeHead(500).end()
+    else response.writeHead(302, { location: `http://localhost:${request.socket.localPort}${request.url}` }).end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, resolve))
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const auth = { username: 'ann', password: 'secret' }
+    const decoder = confluentAvro({ url, auth, type: click, retries: 0 }).createDecoder()
+    await expect(decode(decoder, framed(1, Buffer.alloc(2)))).rejects.toMatchObject({ code: 'MR_SCHEMA_REGISTRY' })
+    expect(seen).toEqual([expect.stringMatching(/^Basic /), undefined])
+  } finally {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
 })

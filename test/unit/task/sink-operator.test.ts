@@ -13,6 +13,7 @@ import { barrier } from './support.ts'
 class ScriptedWriter implements SinkWriter<unknown> {
   writable = true
   readonly committed: Committable[] = []
+  readonly discarded: Committable[] = []
   readonly closed: string[] = []
   written: Committable[] = []
   prepare: () => Promise<void> = async () => {}
@@ -47,6 +48,10 @@ class ScriptedWriter implements SinkWriter<unknown> {
     this.told.push('abandon')
   }
 
+  discard(committables: readonly Committable[]): void {
+    this.discarded.push(...committables)
+  }
+
   async close(): Promise<void> {
     this.closed.push(`closed after ${this.committed.length}`)
   }
@@ -70,6 +75,7 @@ function sinkOf(restoredCommittables: readonly PendingCommittables[] = []) {
     maxParallelism: 128,
     clock: new VirtualClock(),
     checkpointing: undefined,
+    jobName: 'job',
     transactionalIds: { mark: 16, request: () => {} },
     autoWatermarkIntervalMs: 200,
     output: { processElement: () => {} },
@@ -205,4 +211,30 @@ test('a sink with a dead-letter output hears of its transactional ids and of its
   await guarded.fenceTransactions(['a-1', 'a-2'])
   guarded.abandon()
   expect(writer.told).toEqual(['granted 32', 'fence a-1 a-2', 'abandon'])
+  guarded.processElement('unlisted', 0)
+  await guarded.snapshot(barrier(1)).committables
+  guarded.checkpointsEnded(0)
+  await guarded.dispose()
+  expect(writer.discarded).toEqual(['unlisted'])
+})
+
+test('when the job has ended, own lists that no completed checkpoint has are discarded, and only those (R16)', async () => {
+  // Restored of another run: its ids say nothing about this run's checkpoints.
+  const { writer, operator, write } = sinkOf([{ checkpointId: 40, committables: ['restored'] }])
+  for (const [index, value] of ['a', 'b', 'c'].entries()) {
+    write(value)
+    await operator.snapshot(barrier(index + 1)).committables
+  }
+  operator.checkpointsEnded(2)
+  await operator.dispose()
+  expect(writer.discarded).toEqual(['c'])
+  expect(writer.closed).toEqual(['closed after 0'])
+})
+
+test('an attempt that ends while checkpoints may still complete discards nothing (R16)', async () => {
+  const { writer, operator, write } = sinkOf()
+  write('a')
+  await operator.snapshot(barrier(1)).committables
+  await operator.dispose()
+  expect(writer.discarded).toEqual([])
 })

@@ -51,6 +51,8 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
   readonly #timeoutMs: Promise<number>
   /** Sessions whose transaction no list has: aborted at the end. */
   readonly #unlisted = new Set<ProducerSession>()
+  /** Prepared, but of no checkpoint: aborted at the end too. */
+  #discarded: readonly PreparedTransaction[] = []
   readonly #intervals = new Set<WriteInterval>()
   #interval: WriteInterval
   /** The transactions' timeout, once it is known. */
@@ -137,6 +139,10 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
       }
     }
     await Promise.all(Array.from({ length: fencesAtOnce }, fenceNext))
+  }
+
+  discard(committables: readonly Committable[]): void {
+    this.#discarded = committables as readonly PreparedTransaction[]
   }
 
   abandon(): void {
@@ -244,12 +250,15 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
     const limits: RetryLimits = { unreachableMs: closingMs, transientMs: closingMs }
     const transactions = new TransactionClient(this.#client, limits)
     const open = [...this.#unlisted].filter(({ beganMs }) => beganMs !== undefined)
-    await Promise.allSettled(
-      open.map(async ({ transactionalId, identity }) => {
+    await Promise.allSettled([
+      ...open.map(async ({ transactionalId, identity }) => {
         if (transactionalId === null || identity === undefined || identity === null) return
         await transactions.end(transactionalId, identity, 'abort')
       }),
-    )
+      ...this.#discarded.map(({ transactionalId, producerId, epoch }) =>
+        transactions.end(transactionalId, { producerId: BigInt(producerId), epoch }, 'abort'),
+      ),
+    ])
   }
 
   #drained(): void {
