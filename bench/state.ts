@@ -187,13 +187,16 @@ const backend = newBackend()
 const accumulators = accumulatorsOf(backend)
 let insertMs = 0
 let longestInsertMs = 0
+let longestInsertCpuMs = 0
 for (let first = 0; first < keyCount; first += batchSize) {
   const count = Math.min(batchSize, keyCount - first)
   fill((index) => first + index, count)
   const start = performance.now()
+  const used = process.threadCpuUsage()
   update(backend, accumulators, count)
   const ms = performance.now() - start
   insertMs += ms
+  longestInsertCpuMs = Math.max(longestInsertCpuMs, cpuMsSince(used))
   longestInsertMs = Math.max(longestInsertMs, ms)
 }
 await nextTurn()
@@ -272,6 +275,7 @@ process.stdout.write(
     keys: keyCount,
     insert_ns: round((insertMs * 1e6) / keyCount),
     longest_insert_batch_ms: round(longestInsertMs),
+    longest_insert_batch_cpu_ms: round(longestInsertCpuMs),
     update_ns: round(uniformNs),
     hot_update_ns: round(hotNs),
     bytes_per_key: round(bytesPerKey),

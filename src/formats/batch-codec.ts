@@ -4,21 +4,23 @@ import { columnTypes, decodeText, encodeText } from './columnar-text.ts'
 import type { DataType, DeclaredType } from './data-type.ts'
 import type { BatchCodec } from './format.ts'
 import { compile } from './generated-text.ts'
+import { LearnedBatchCodec } from './learned-batch-codec.ts'
 import { MessagePackReader, MessagePackWriter } from './messagepack.ts'
 import { declaredCodec, type ValueCodec, wrongValue } from './serializer.ts'
 
 /**
- * The codec of batches between slots: columns by generated text for declared types, msgpackr for untyped values, which
- * must be plain data (R39).
+ * The codec of batches between slots: columns by generated text for declared types, and for untyped values, which must be
+ * plain data (R39), where a batch is of one shape; else msgpackr.
  *
  * Encoding refuses what does not fit the type by MillraceError MR_STATE_TYPE, naming the field. Decoded strings are
  * copies of their own: keeping one keeps nothing else of its batch.
  */
 export function batchCodecOf(type: DataType<unknown>): BatchCodec {
-  return type.kind === 'untyped' ? untypedBatchCodec() : columnarCodec(type)
+  if (type.kind !== 'untyped') return columnarCodec(type)
+  return new LearnedBatchCodec({ general: messagePackBatchCodec(), columnar: columnarCodec })
 }
 
-function untypedBatchCodec(): BatchCodec {
+function messagePackBatchCodec(): BatchCodec {
   const writer = new MessagePackWriter()
   const reader = new MessagePackReader()
   return {

@@ -1,14 +1,14 @@
 import { decodeKey, hashKeyIntoScratch, scratch, scratchKey, scratchLength } from '../common/key.ts'
 import { keyGroupOf } from '../common/key-groups.ts'
 import { murmur3 } from '../common/murmur3.ts'
-import { bytesOf, copied } from './byte-table-arrays.ts'
 import { ByteTableSnapshot } from './byte-table-snapshot.ts'
 import { ChangeLog } from './change-log.ts'
 import type { Chunk } from './chunk-reader.ts'
 import type { ChunkSubject } from './chunk-writer.ts'
 import type { CurrentKey } from './current-key.ts'
 import { Entry } from './entry.ts'
-import { homeSlot, type Keyed } from './key-index.ts'
+import { EntryIndex, mixedHash, segmentShift, slotInSegment } from './entry-index.ts'
+import type { Keyed } from './key-index.ts'
 import type { ManagedMemory } from './managed-memory.ts'
 import type { NumericLayout } from './numeric-layout.ts'
 import type { StateTable } from './state-table.ts'
@@ -24,9 +24,9 @@ export interface ByteTableOptions extends TableOptions {
   readonly owner: string
 }
 
-const firstSlots = 1 << 10
-/** Entries for each slot of the index, at most: linear probing gets slow above. */
-const maxLoad = 0.6
+const firstKeyBytes = 1 << 14
+/** Arrays double when they are full. They begin at different lengths, so that no two of them double in one turn of the loop. */
+const firstCapacities = { columns: 676, stamps: 588, hashes: 512, keyOffsets: 776, keyLengths: 891 } as const
 
 /**
  * One value a key, off the heap: an index with open addressing on the key's canonical bytes, and the values in columns
@@ -53,11 +53,11 @@ export class ByteTable implements StateTable {
   readonly options: ByteTableOptions
   readonly #version: StateVersion
   readonly #currentKey: CurrentKey
-  /** Pairs of hash and entry + 1; 0: empty. */
-  #slots: Int32Array
-  #mask: number
+  readonly #index: EntryIndex
   /** Slot where the last search ended. */
   #slot = 0
+  /** Entries that the shortest array has room for. */
+  #room: number = firstCapacities.hashes
   #entries = 0
   #keysUsed = 0
   /** Entries below have been looked at for expired ones. */
@@ -76,16 +76,16 @@ export class ByteTable implements StateTable {
     this.logs = Array.from({ length: options.keyGroups.to - options.keyGroups.from }, () => new ChangeLog())
     this.#version = options.version
     this.#currentKey = options.currentKey
-    const capacity = Math.floor(firstSlots * maxLoad)
-    this.#reserve(bytesOf(firstSlots, capacity, this.layout.width) + (1 << 14))
-    this.#slots = new Int32Array(firstSlots * 2)
-    this.#mask = firstSlots - 1
-    this.columns = new Float64Array(capacity * this.layout.width)
-    this.stamps = new Int32Array(capacity)
-    this.hashes = new Int32Array(capacity)
-    this.keyOffsets = new Uint32Array(capacity)
-    this.keyLengths = new Uint32Array(capacity)
-    this.keys = new Uint8Array(1 << 14)
+    const { width } = this.layout
+    const { columns, stamps, hashes, keyOffsets, keyLengths } = firstCapacities
+    this.#reserve(columns * width * 8 + (stamps + hashes + keyOffsets + keyLengths) * 4 + firstKeyBytes)
+    this.#index = new EntryIndex((bytes) => this.#reserve(bytes))
+    this.columns = new Float64Array(columns * width)
+    this.stamps = new Int32Array(stamps)
+    this.hashes = new Int32Array(hashes)
+    this.keyOffsets = new Uint32Array(keyOffsets)
+    this.keyLengths = new Uint32Array(keyLengths)
+    this.keys = new Uint8Array(firstKeyBytes)
     this.#keysView = new DataView(this.keys.buffer)
   }
 
@@ -114,9 +114,10 @@ export class ByteTable implements StateTable {
    * `initialValue`. For operators on columns, which have no current key.
    */
   upsert(view: DataView, start: number, end: number, hash: number): number {
-    const slots = this.#slots
-    const mask = this.#mask
-    for (let slot = homeSlot(hash, mask); ; slot = (slot + 1) & mask) {
+    const mixed = mixedHash(hash)
+    const slots = this.#index.segments[mixed >>> segmentShift] as Int32Array
+    const mask = (slots.length >> 1) - 1
+    for (let slot = slotInSegment(mixed, mask); ; slot = (slot + 1) & mask) {
       const entry = (slots[slot * 2 + 1] as number) - 1
       if (entry < 0) {
         this.#slot = slot
@@ -174,12 +175,10 @@ export class ByteTable implements StateTable {
   }
 
   keysInUse(): readonly Keyed[] {
-    const keys: Keyed[] = []
-    for (let slot = 0; slot <= this.#mask; slot++) {
-      const entry = (this.#slots[slot * 2 + 1] as number) - 1
-      if (entry >= 0) keys.push({ key: this.keyAt(entry), hash: this.hashes[entry] as number })
-    }
-    return keys
+    return Array.from(this.#index.entries(), (entry) => ({
+      key: this.keyAt(entry),
+      hash: this.hashes[entry] as number,
+    }))
   }
 
   groupIndexOf(entry: number): number {
@@ -235,10 +234,11 @@ export class ByteTable implements StateTable {
   }
 
   #search(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    const slots = this.#slots
-    const mask = this.#mask
+    const mixed = mixedHash(hash)
+    const slots = this.#index.segments[mixed >>> segmentShift] as Int32Array
+    const mask = (slots.length >> 1) - 1
     const length = end - start
-    let slot = homeSlot(hash, mask)
+    let slot = slotInSegment(mixed, mask)
     for (;;) {
       const entry = (slots[slot * 2 + 1] as number) - 1
       if (entry < 0) {
@@ -287,36 +287,22 @@ export class ByteTable implements StateTable {
 
   #add(bytes: Uint8Array, start: number, end: number, hash: number): number {
     this.#ensureKeys(end - start)
-    if (this.#free.length === 0 && this.used === this.stamps.length) {
-      this.#grow()
-      this.#search(bytes, start, end, hash)
-    }
+    if (this.#free.length === 0 && this.used === this.#room) this.#grow()
+    if (this.#index.ensureRoom(mixedHash(hash))) this.#search(bytes, start, end, hash)
     const entry = this.#free.pop() ?? this.used++
     this.keys.set(bytes.subarray(start, end), this.#keysUsed)
     this.keyOffsets[entry] = this.#keysUsed
     this.keyLengths[entry] = end - start
     this.#keysUsed += end - start
     this.hashes[entry] = hash
-    this.#slots[this.#slot * 2] = hash
-    this.#slots[this.#slot * 2 + 1] = entry + 1
+    this.#index.addAt(this.#slot, hash, entry)
     this.#entries++
     return entry
   }
 
-  /** `entry` was just searched for. Moves what was displaced over it back, so that searches may stop at empty slots. */
+  /** `entry` was just searched for. */
   #removeFound(entry: number): void {
-    const slots = this.#slots
-    const mask = this.#mask
-    let hole = this.#slot
-    for (let slot = (hole + 1) & mask; slots[slot * 2 + 1] !== 0; slot = (slot + 1) & mask) {
-      const home = homeSlot(slots[slot * 2] as number, mask)
-      if (((slot - home) & mask) >= ((slot - hole) & mask)) {
-        slots[hole * 2] = slots[slot * 2] as number
-        slots[hole * 2 + 1] = slots[slot * 2 + 1] as number
-        hole = slot
-      }
-    }
-    slots[hole * 2 + 1] = 0
+    this.#index.removeAt(this.#slot, this.hashes[entry] as number)
     this.stamps[entry] = deadStamp
     this.#entries--
     this.#keysFreed += this.keyLengths[entry] as number
@@ -333,28 +319,33 @@ export class ByteTable implements StateTable {
     }
   }
 
+  /** Doubles what is full. */
   #grow(): void {
+    const { used } = this
     const { width } = this.layout
-    const slotCount = (this.#mask + 1) * 2
-    const capacity = Math.floor(slotCount * maxLoad)
-    this.#reserve(bytesOf(slotCount, capacity, width) - bytesOf(slotCount / 2, this.stamps.length, width))
-    this.columns = copied(new Float64Array(capacity * width), this.columns)
-    this.stamps = copied(new Int32Array(capacity), this.stamps)
-    this.hashes = copied(new Int32Array(capacity), this.hashes)
-    this.keyOffsets = copied(new Uint32Array(capacity), this.keyOffsets)
-    this.keyLengths = copied(new Uint32Array(capacity), this.keyLengths)
-    const slots = new Int32Array(slotCount * 2)
-    const mask = slotCount - 1
-    const { stamps, hashes } = this
-    for (let entry = 0; entry < this.used; entry++) {
-      if (stamps[entry] === deadStamp) continue
-      let slot = homeSlot(hashes[entry] as number, mask)
-      while (slots[slot * 2 + 1] !== 0) slot = (slot + 1) & mask
-      slots[slot * 2] = hashes[entry] as number
-      slots[slot * 2 + 1] = entry + 1
-    }
-    this.#slots = slots
-    this.#mask = mask
+    const isFull = (array: { readonly length: number }): boolean => array.length === used
+    if (this.columns.length === used * width) this.columns = this.#doubled(this.columns, Float64Array)
+    if (isFull(this.stamps)) this.stamps = this.#doubled(this.stamps, Int32Array)
+    if (isFull(this.hashes)) this.hashes = this.#doubled(this.hashes, Int32Array)
+    if (isFull(this.keyOffsets)) this.keyOffsets = this.#doubled(this.keyOffsets, Uint32Array)
+    if (isFull(this.keyLengths)) this.keyLengths = this.#doubled(this.keyLengths, Uint32Array)
+    this.#room = Math.min(
+      this.columns.length / width,
+      this.stamps.length,
+      this.hashes.length,
+      this.keyOffsets.length,
+      this.keyLengths.length,
+    )
+  }
+
+  #doubled<Column extends Float64Array | Int32Array | Uint32Array>(
+    full: Column,
+    columnType: new (length: number) => Column,
+  ): Column {
+    this.#reserve(full.byteLength)
+    const target = new columnType(full.length * 2)
+    target.set(full)
+    return target
   }
 
   /** Room for a key: keys of removed entries are squeezed out first where that gives half, else the arena doubles. */

@@ -14,6 +14,8 @@ export interface SlotMail {
 /** Reaching V8's own limit mostly aborts the whole process, so it is far above the soft one (R31). */
 const hardLimitFactor = 4
 const hardLimitExtraMb = 512
+/** Less than V8's own choice: three semi-spaces of 8 MB. Measured on w2: a quarter less memory at the same CPU time. */
+const youngGenerationMb = 24
 
 /** Runs each slot in a worker thread. */
 export class WorkerSlotHost implements SlotHost {
@@ -45,7 +47,10 @@ class WorkerSlot implements SlotHandle {
     this.#worker = new Worker(entry, {
       name: `slot-${start.slotIndex}`,
       workerData: start,
-      resourceLimits: { maxOldGenerationSizeMb: limitMb * hardLimitFactor + hardLimitExtraMb },
+      resourceLimits: {
+        maxOldGenerationSizeMb: limitMb * hardLimitFactor + hardLimitExtraMb,
+        maxYoungGenerationSizeMb: youngGenerationMb,
+      },
     })
     this.#worker.on('message', (message: FromSlot) => {
       if (message.type === 'slotFailed') this.#failed(message.error.code, message.error.message)

@@ -183,3 +183,42 @@ test('keys that come and go do not use more and more memory', () => {
   }
   expect(memory.usedBytes).toBe(settled)
 })
+
+test('arrays and index that double while a snapshot drains leave the snapshot as it was at the barrier (R6)', () => {
+  const sizes = fc.tuple(
+    fc.integer({ min: 1, max: 1200 }),
+    fc.integer({ min: 1, max: 3000 }),
+    fc.integer({ min: 1, max: 400 }),
+  )
+  fc.assert(
+    fc.property(sizes, ([before, after, drained]) => {
+      const backend = backendWith()
+      const accumulators = accumulatorsOf(backend)
+      for (let index = 0; index < before; index++) {
+        keyed(backend, `key ${index}`)
+        accumulators.forUpdate().count = index
+      }
+      const snapshot = backend.snapshot({ id: checkpointId(1), base: checkpointId(0), kind: 'checkpoint' })
+      snapshot.plan({ base: 0, fullKeyGroups: new Map() })
+      for (let index = 0; index < after; index++) {
+        keyed(backend, index % 3 === 0 ? `key ${index % before}` : `later ${index}`)
+        if (index % 7 === 0) accumulators.remove()
+        else accumulators.forUpdate().count = -1
+        if (index % drained === 0) snapshot.drain(20)
+      }
+      while (!snapshot.drain(1000));
+      // A key group without entries has an empty piece.
+      const pieces = snapshot.takePieces().filter(({ bytes }) => bytes.length > 0)
+      const chunks = pieces.map(({ bytes }) => new Chunk(bytes, 'piece'))
+      const restored = backendWith()
+      restored.restore({ base: undefined, chunks: new Map([['.sums', chunks]]) })
+      const copies = accumulatorsOf(restored)
+      expect(restored.keysOf('.sums')).toHaveLength(before)
+      for (let index = 0; index < before; index++) {
+        keyed(restored, `key ${index}`)
+        expect(copies.copy()?.count).toBe(index)
+      }
+    }),
+    { numRuns: 25 },
+  )
+})
