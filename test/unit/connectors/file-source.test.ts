@@ -17,6 +17,7 @@ import {
   type ReadableFileFormat,
   textLines,
 } from '../../../src/connectors/filesystem/index.ts'
+import { readBlock, readHeader } from '../../../src/formats/avro-container-reading.ts'
 import { csv, int32, json, nullable, record, string } from '../../../src/formats/index.ts'
 
 let folder: string
@@ -252,6 +253,27 @@ test('Avro files of another schema, by another writer, are read as the given one
   const first = await read(source, start, { limit: 37 })
   const second = await read(source, first.splits)
   expect([...first.values, ...second.values]).toEqual(Array.from({ length: 100 }, (_, id) => ({ id, note: 'none' })))
+})
+
+test('Avro files whose blocks are packed by zstandard are read; by a codec that is not known they are refused', async () => {
+  const format = avroFiles<Order>(order, { codec: 'null' })
+  const plain = written<Order>(format, orders)
+  const header = readHeader(plain)
+  const block = header && readBlock(plain, header.length, header)
+  if (header === undefined || block === undefined) throw new Error('not whole')
+  const withCodec = (codec: string) =>
+    plain
+      .subarray(0, header.length)
+      .toString('latin1')
+      .replace('\u0008null', String.fromCharCode(2 * codec.length) + codec)
+  const packed = zstdCompressSync(block.packed)
+  // Count and length are below 64 * 128: one zigzag byte, and two.
+  const length = Buffer.from([((2 * packed.length) & 127) | 128, (2 * packed.length) >> 7])
+  const body = Buffer.concat([Buffer.from([2 * block.count]), length, packed, header.sync])
+  put('a.avro', Buffer.concat([Buffer.from(withCodec('zstandard'), 'latin1'), body]))
+  expect((await readAll(sourceOf<Order>(format))).values).toEqual(orders)
+  put('a.avro', Buffer.concat([Buffer.from(withCodec('xz'), 'latin1'), body]))
+  await expect(readAll(sourceOf<Order>(format))).rejects.toThrow('it is packed by "xz"')
 })
 
 test('a damaged or truncated file fails with its name: Avro, gzip', async () => {
