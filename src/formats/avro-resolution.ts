@@ -275,8 +275,12 @@ type RecordNode = Extract<AvroNode, { kind: 'record' }>
 
 /** Blocks of items until an empty one; a negative count is followed by the block's size in bytes. */
 function blocks(items: AvroNode, count: string, body: string): string {
-  const room = isEmptyType(items, []) ? ',maxEmptyItems' : ''
-  return `for(;;){const ${count}=readCount(b,p,e${room});p=cursor.position;if(${count}===0)break;${body}}`
+  if (!isEmptyType(items, [])) {
+    return `for(;;){const ${count}=readCount(b,p,e);p=cursor.position;if(${count}===0)break;${body}}`
+  }
+  // A block takes some bytes only, whatever its count: all blocks together have the limit.
+  const room = `${count}Room`
+  return `let ${room}=maxEmptyItems;for(;;){const ${count}=readCount(b,p,e,maxEmptyItems);p=cursor.position;if(${count}===0)break;if((${room}-=${count})<0)throw damaged();${body}}`
 }
 
 /** True where a value may take no byte at all. */

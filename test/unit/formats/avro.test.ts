@@ -101,6 +101,18 @@ test('random bytes give an error or a value, within a moment', () => {
   )
 })
 
+test('items that take no byte do not run away over many blocks, read or skipped', () => {
+  const block = Buffer.from([0x80, 0x80, 0x08])
+  const body = Buffer.concat([...Array.from({ length: 100 }, () => block), Buffer.from([0])])
+  const writerSchema = schemaOf({ name: 'a', type: { type: 'array', items: 'null' } })
+  const readerSchema = schemaOf({ name: 'b', type: 'int', default: 1 })
+  for (const format of [avro<unknown>(writerSchema), avro<unknown>(writerSchema, { readerSchema })]) {
+    expect(() => decode(format, body)).toThrow('no value of this type')
+    const once = decode(format, Buffer.concat([block, Buffer.from([0])])) as { a?: readonly null[] }
+    expect(once.a?.length ?? 65_536).toBe(65_536)
+  }
+})
+
 test('a declared type is written and read as its Avro schema says', () => {
   const sample = recordType.chain((type) => fc.tuple(fc.constant(type), anyValueOf(type)))
   fc.assert(

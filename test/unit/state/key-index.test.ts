@@ -49,3 +49,30 @@ test('an index grows, and shrinks again where most is removed', () => {
   expect(index.numbers).toBeLessThan(1000)
   for (const item of items.slice(0, 10)) expect(index.find(item.key, item.hash)).toBe(item)
 })
+
+test('keys that all have one hash are slow but right, and what is removed leaves room for others', () => {
+  const index = new KeyIndex<Keyed>()
+  for (let round = 0; round < 20; round++) {
+    const items = Array.from({ length: 300 }, (_, number) => ({ key: `${round} ${number}`, hash: 42 }))
+    for (const item of items) index.add(item)
+    for (const item of items.filter((_, number) => number % 3 !== 0)) index.remove(item)
+    for (const [number, item] of items.entries()) {
+      expect(index.find(item.key, 42)).toBe(number % 3 === 0 ? item : undefined)
+    }
+    for (const item of items) index.remove(item)
+    expect(index.size).toBe(0)
+    expect(index.numbers).toBeLessThanOrEqual(300)
+  }
+})
+
+test('keys that come and go, few at a time, leave nothing behind', () => {
+  const index = new KeyIndex<Keyed>()
+  for (let number = 0; number < 100_000; number++) {
+    index.add({ key: number, hash: hashKey(number) })
+    if (number < 50) continue
+    const old = index.find(number - 50, hashKey(number - 50))
+    if (old !== undefined) index.removeFound()
+  }
+  expect(index.size).toBe(50)
+  expect(index.numbers).toBeLessThan(200)
+})
