@@ -134,6 +134,11 @@ export const errorCodes = {
     remedy: 'Check the addresses, TLS and SASL options, and that Kafka runs.',
     severity: 'retryable',
   },
+  MR_KAFKA_LOGIN: {
+    cause: 'A Kafka broker refused the log-in: wrong credentials, or a mechanism that it does not offer.',
+    remedy: 'Correct properties.sasl: user, password, token or mechanism; or the user on the broker.',
+    severity: 'fatal',
+  },
   MR_KAFKA_TOPIC: {
     cause: 'A topic does not exist, or may not be read or written.',
     remedy: 'Create the topic, or correct its name or the rights.',

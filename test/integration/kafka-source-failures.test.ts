@@ -137,8 +137,8 @@ test('TLS and SASL: a job logs in, and a wrong password or an unknown certificat
     expect(scram.records).toHaveLength(30_000)
     const wrong = read({ ssl, sasl: { mechanism: 'plain', username: kafkaUser.username, password: 'wrong' } })
     await expect(wrong).rejects.toMatchObject({
-      code: 'MR_KAFKA_UNREACHABLE',
-      message: expect.stringMatching(/localhost.*(authentication|credentials)/i),
+      code: 'MR_KAFKA_LOGIN',
+      message: expect.stringMatching(/localhost.*PLAIN as user '.*(authentication|credentials)/i),
     })
     await expect(read({ ssl: true, sasl: { mechanism: 'plain', ...kafkaUser } })).rejects.toMatchObject({
       code: 'MR_KAFKA_UNREACHABLE',

@@ -13,7 +13,9 @@ export const brokerErrorCode = {
   rebalanceInProgress: 27,
   topicAuthorizationFailed: 29,
   groupAuthorizationFailed: 30,
+  unsupportedSaslMechanism: 33,
   illegalSaslState: 34,
+  saslAuthenticationFailed: 58,
   fencedInstance: 82,
 } as const
 

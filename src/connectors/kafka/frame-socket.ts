@@ -5,7 +5,7 @@ import type { FetchBuffers } from './fetch-buffers.ts'
 import type { KafkaTlsOptions } from './kafka-options.ts'
 
 const sizeLength = 4
-const keepAliveMs = 60_000
+export const keepAliveMs = 60_000
 
 export interface FrameSocketOptions {
   readonly address: BrokerAddress
@@ -50,7 +50,7 @@ export function openFrameSocket(options: FrameSocketOptions): Socket {
   return socket
 }
 
-function tlsOptions(address: BrokerAddress, ssl: true | KafkaTlsOptions): ConnectionOptions {
+export function tlsOptions(address: BrokerAddress, ssl: true | KafkaTlsOptions): ConnectionOptions {
   const { ca, ...others } = ssl === true ? {} : ssl
   // SNI is for names only; a certificate for an address is checked against the host all the same.
   const isName = /[a-z]/i.test(address.host) && !address.host.includes(':')

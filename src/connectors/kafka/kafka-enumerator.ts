@@ -1,8 +1,8 @@
 import type { EnumeratorContext, SourceDescription, SourceSplit, SplitEnumerator } from '../../api/source.ts'
 import { MillraceError, messageOf } from '../../common/errors.ts'
 import { FetchBuffers } from './fetch-buffers.ts'
+import { KafkaAdmin, type Offsets } from './kafka-admin.ts'
 import { KafkaClient, partitionKey, type RetryLimits } from './kafka-client.ts'
-import { commitOffsets, type Offsets } from './kafka-offsets.ts'
 import type { PartitionOffset, TopicPartition } from './kafka-protocol.ts'
 import { bootstrapOf, type KafkaSourceSettings, settingsOf, subscriptionText } from './kafka-source-settings.ts'
 import { type KafkaSplit, kafkaSplitOf, sourceSplitOf, splitId } from './kafka-split.ts'
@@ -27,6 +27,7 @@ class KafkaEnumerator implements SplitEnumerator {
   readonly #settings: KafkaSourceSettings
   readonly #context: EnumeratorContext
   readonly #client: KafkaClient
+  readonly #admin: KafkaAdmin
   readonly #offsets: OffsetResolver
   /** Of the newest completed checkpoint, while an older one is still being committed. */
   #nextCommit: readonly PartitionOffset[] | undefined
@@ -37,14 +38,16 @@ class KafkaEnumerator implements SplitEnumerator {
     this.#settings = settings
     this.#context = context
     if (settings.discoveryIntervalMs > 0) this.discoveryIntervalMs = settings.discoveryIntervalMs
-    this.#client = new KafkaClient({
+    const options = {
       bootstrap: bootstrapOf(settings),
       settings: settings.connection,
       buffers: new FetchBuffers({ reuse: false }),
       clock: context.clock,
-    })
+    }
+    this.#client = new KafkaClient(options)
+    this.#admin = new KafkaAdmin(this.#client, options)
     const { isolation, groupId } = settings
-    this.#offsets = new OffsetResolver(this.#client, { limits: startLimits, isolation, groupId })
+    this.#offsets = new OffsetResolver(this.#client, this.#admin, { limits: startLimits, isolation, groupId })
   }
 
   async start(): Promise<readonly SourceSplit[]> {
@@ -95,6 +98,7 @@ class KafkaEnumerator implements SplitEnumerator {
       timer.cancel()
     }
     this.#client.close()
+    this.#admin.close()
   }
 
   get #topicsText(): string {
@@ -102,7 +106,8 @@ class KafkaEnumerator implements SplitEnumerator {
   }
 
   #partitions(limits: RetryLimits, known: readonly TopicPartition[] = []): Promise<readonly TopicPartition[]> {
-    return subscribedPartitions(this.#client, this.#settings.topics, { limits, known })
+    const [client, admin] = [this.#client, this.#admin]
+    return subscribedPartitions(this.#settings.topics, { client, admin, limits, known })
   }
 
   /** A pattern may match topics that are made later, if the source looks for them. */
@@ -173,7 +178,7 @@ class KafkaEnumerator implements SplitEnumerator {
     for (let offsets = this.#nextCommit; offsets !== undefined; offsets = this.#nextCommit) {
       this.#nextCommit = undefined
       try {
-        await commitOffsets(this.#client, groupId, offsets, backgroundLimits)
+        await this.#admin.commitOffsets(groupId, offsets, backgroundLimits)
         this.#commitWarning = ''
       } catch (error) {
         this.#warnOnce(messageOf(error))

@@ -12,8 +12,6 @@ export const kafkaApis = {
   fetch: { name: 'Fetch', key: 1, version: 11 },
   listOffsets: { name: 'ListOffsets', key: 2, version: 2 },
   metadata: { name: 'Metadata', key: 3, version: 4 },
-  offsetCommit: { name: 'OffsetCommit', key: 8, version: 7 },
-  offsetFetch: { name: 'OffsetFetch', key: 9, version: 5 },
   findCoordinator: { name: 'FindCoordinator', key: 10, version: 2 },
   saslHandshake: { name: 'SaslHandshake', key: 17, version: 1 },
   apiVersions: { name: 'ApiVersions', key: 18, version: 0 },
@@ -149,14 +147,10 @@ export function decodeListOffsetsAnswer(bytes: Buffer): OffsetAnswer[] {
   })
 }
 
-// ---- Consumer groups: for people's tools only, nothing of ours depends on them ----
+// ---- FindCoordinator ----
 
 export interface CoordinatorAnswer extends BrokerNode {
   readonly errorCode: number
-}
-
-export function encodeFindCoordinatorRequest(groupId: string): Buffer {
-  return new RequestWriter().string(groupId).int8(0).bytes
 }
 
 export function decodeFindCoordinatorAnswer(bytes: Buffer): CoordinatorAnswer {
@@ -165,48 +159,6 @@ export function decodeFindCoordinatorAnswer(bytes: Buffer): CoordinatorAnswer {
   const errorCode = reader.int16()
   reader.nullableString() // Text of the error.
   return { errorCode, nodeId: reader.int32(), host: reader.string(), port: reader.int32() }
-}
-
-export interface CommittedOffsets {
-  readonly errorCode: number
-  /** -1: nothing was committed for it. */
-  readonly offsets: readonly OffsetAnswer[]
-}
-
-export function encodeOffsetFetchRequest(groupId: string, partitions: readonly TopicPartition[]): Buffer {
-  const writer = new RequestWriter().string(groupId)
-  return writeByTopic(writer, partitions, ({ partition }) => writer.int32(partition)).bytes
-}
-
-export function decodeOffsetFetchAnswer(bytes: Buffer): CommittedOffsets {
-  const reader = new AnswerReader(bytes)
-  reader.int32() // Throttle time.
-  const offsets = readByTopic(reader, (topic) => {
-    const partition = reader.int32()
-    const offset = reader.int64()
-    reader.int32() // Leader epoch.
-    reader.nullableString() // Metadata.
-    return { topic, partition, offset, errorCode: reader.int16() }
-  })
-  return { offsets, errorCode: reader.int16() }
-}
-
-export function encodeOffsetCommitRequest(groupId: string, offsets: readonly PartitionOffset[]): Buffer {
-  // Generation -1 and no member: a commit from outside of the group, refused while the group has members.
-  const writer = new RequestWriter().string(groupId).int32(-1).string('').string(null)
-  return writeByTopic(writer, offsets, ({ partition, offset }) =>
-    writer.int32(partition).int64(offset).int32(-1).string(null),
-  ).bytes
-}
-
-export interface CommitAnswer extends TopicPartition {
-  readonly errorCode: number
-}
-
-export function decodeOffsetCommitAnswer(bytes: Buffer): CommitAnswer[] {
-  const reader = new AnswerReader(bytes)
-  reader.int32() // Throttle time.
-  return readByTopic(reader, (topic) => ({ topic, partition: reader.int32(), errorCode: reader.int16() }))
 }
 
 // ---- shared ----

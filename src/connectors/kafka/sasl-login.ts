@@ -2,7 +2,7 @@ import type { Clock } from '../../common/ports.ts'
 import { brokerErrorCode, brokerErrorName } from './broker-errors.ts'
 import { type KafkaApi, kafkaApis } from './kafka-protocol.ts'
 import { type OAuthTokenProvider, tokenProviderOf } from './oauth-token.ts'
-import type { KafkaOAuthOptions, KafkaSaslOptions } from './sasl-options.ts'
+import { type KafkaOAuthOptions, type KafkaSaslOptions, loginRefused } from './sasl-options.ts'
 import { ScramClient, type ScramCredentials, type ScramHash } from './scram.ts'
 import { AnswerReader, RequestWriter } from './wire-format.ts'
 
@@ -23,7 +23,7 @@ export interface SaslLoginOptions {
 }
 
 /** One step of the log-in: sends bytes of the mechanism, gives the server's. */
-type Exchange = (bytes: Buffer) => Promise<Buffer>
+export type Exchange = (bytes: Buffer) => Promise<Buffer>
 
 /** Logs connections in (KIP-43, KIP-152). No message of an error holds a secret. */
 export class SaslLogin {
@@ -37,21 +37,23 @@ export class SaslLogin {
     if (sasl.mechanism === 'oauthbearer') this.#token = options.tokenProvider ?? tokenProviderOf(sasl, options.clock)
   }
 
-  /** @throws Error naming what the broker or the token's source says */
+  /** @throws MillraceError MR_KAFKA_LOGIN saying what the broker says; Error of a token's source, or of the connection */
   async run(send: SendRequest): Promise<LoginResult> {
     const mechanism = this.#sasl.mechanism.toUpperCase()
-    readHandshakeAnswer(mechanism, await send(kafkaApis.saslHandshake, new RequestWriter().string(mechanism).bytes))
+    const handshake = await send(kafkaApis.saslHandshake, new RequestWriter().string(mechanism).bytes)
+    readHandshakeAnswer(this.#sasl, handshake)
     let sessionLifetimeMs = 0
-    await this.#authenticate(async (bytes) => {
+    await this.authenticate(async (bytes) => {
       const request = new RequestWriter().sizedBytes(bytes).bytes
-      const answer = readAuthenticateAnswer(await send(kafkaApis.saslAuthenticate, request))
+      const answer = readAuthenticateAnswer(this.#sasl, await send(kafkaApis.saslAuthenticate, request))
       sessionLifetimeMs = answer.sessionLifetimeMs
       return answer.bytes
     })
     return { sessionLifetimeMs }
   }
 
-  async #authenticate(exchange: Exchange): Promise<void> {
+  /** What comes after the handshake: the mechanism's own messages. */
+  async authenticate(exchange: Exchange): Promise<void> {
     const sasl = this.#sasl
     switch (sasl.mechanism) {
       case 'plain':
@@ -92,11 +94,11 @@ export class SaslLogin {
     // RFC 7628 section 3.2.3: the reason comes as an answer, and the failure after this.
     const reason = answer.toString('utf8').slice(0, 500)
     await exchange(Buffer.from('\x01')).catch(() => undefined)
-    throw new Error(`authentication failed: the broker refuses the token: ${reason}`)
+    throw loginRefused(sasl, `SASL authentication failed: the broker refuses the token: ${reason}`)
   }
 }
 
-function readHandshakeAnswer(mechanism: string, bytes: Buffer): void {
+function readHandshakeAnswer(sasl: KafkaSaslOptions, bytes: Buffer): void {
   const reader = new AnswerReader(bytes)
   const code = reader.int16()
   const offered = reader.array(() => reader.string())
@@ -105,16 +107,17 @@ function readHandshakeAnswer(mechanism: string, bytes: Buffer): void {
     code === brokerErrorCode.illegalSaslState
       ? 'the broker asks for no log-in at this port'
       : `the broker offers ${offered.join(', ') || 'no mechanism'}`
-  throw new Error(`SASL authentication by ${mechanism} is not possible: ${why}: ${brokerErrorName(code)}`)
+  throw loginRefused(sasl, `${why}: ${brokerErrorName(code)}`)
 }
 
-function readAuthenticateAnswer(bytes: Buffer): { bytes: Buffer; sessionLifetimeMs: number } {
+function readAuthenticateAnswer(sasl: KafkaSaslOptions, bytes: Buffer): { bytes: Buffer; sessionLifetimeMs: number } {
   const reader = new AnswerReader(bytes)
   const code = reader.int16()
   const text = reader.nullableString()
   const answer = reader.sizedBytes()
   if (code !== brokerErrorCode.none) {
-    throw new Error(`SASL authentication failed: ${text ?? 'the broker does not say why'}: ${brokerErrorName(code)}`)
+    const why = `SASL authentication failed: ${text ?? 'the broker does not say why'}: ${brokerErrorName(code)}`
+    throw code === brokerErrorCode.saslAuthenticationFailed ? loginRefused(sasl, why) : new Error(why)
   }
   return { bytes: answer, sessionLifetimeMs: reader.int64() }
 }

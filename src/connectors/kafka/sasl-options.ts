@@ -99,3 +99,18 @@ function needTexts(options: object, names: readonly string[]): void {
 function wrong(why: string): MillraceError {
   return new MillraceError('MR_CONFIGURATION', `properties.sasl: ${why}`)
 }
+
+/**
+ * Credentials or a mechanism that a broker refuses. Trying again would not help, and may lock the user out.
+ * @param why in the broker's words; never with a secret
+ */
+export function loginRefused(sasl: KafkaSaslOptions, why: string): MillraceError {
+  return new MillraceError('MR_KAFKA_LOGIN', `the log-in by ${loginText(sasl)} was refused: ${why}`)
+}
+
+/** `SCRAM-SHA-256 as user 'ads'` */
+function loginText(sasl: KafkaSaslOptions): string {
+  const mechanism = sasl.mechanism.toUpperCase()
+  if (sasl.mechanism === 'oauthbearer') return mechanism
+  return `${mechanism} as user '${sasl.mechanism === 'aws' ? sasl.authorizationIdentity : sasl.username}'`
+}

@@ -1,38 +1,43 @@
 import { MillraceError } from '../../common/errors.ts'
+import { type KafkaAdmin, type Offsets, topicsOf } from './kafka-admin.ts'
 import { type KafkaClient, partitionKey, type RetryLimits } from './kafka-client.ts'
-import { committedOffsets, listOffsets, type Offsets } from './kafka-offsets.ts'
-import { earliestTimestamp, type IsolationLevel, latestTimestamp, type TopicPartition } from './kafka-protocol.ts'
+import { listOffsets } from './kafka-offsets.ts'
+import { type IsolationLevel, latestTimestamp, type TopicPartition } from './kafka-protocol.ts'
 import type { OffsetReset, OffsetsInitializer } from './offsets-initializer.ts'
 
 /** Answers what offsets mean for some partitions: from options to numbers (R18). */
 export class OffsetResolver {
   readonly #client: KafkaClient
+  readonly #admin: KafkaAdmin
   readonly #limits: RetryLimits
   readonly #isolation: IsolationLevel
   readonly #groupId: string | null
 
   constructor(
     client: KafkaClient,
+    admin: KafkaAdmin,
     options: { readonly limits: RetryLimits; readonly isolation: IsolationLevel; readonly groupId: string | null },
   ) {
     this.#client = client
+    this.#admin = admin
     this.#limits = options.limits
     this.#isolation = options.isolation
     this.#groupId = options.groupId
   }
 
-  earliest(partitions: readonly TopicPartition[]): Promise<Offsets> {
-    return this.#at(partitions, earliestTimestamp, 'read_uncommitted')
+  async earliest(partitions: readonly TopicPartition[]): Promise<Offsets> {
+    return (await this.#admin.logRanges(topicsOf(partitions), this.#limits)).first
   }
 
   /** The end of the log, with records of open transactions. */
   logEnd(partitions: readonly TopicPartition[]): Promise<Offsets> {
-    return this.#at(partitions, latestTimestamp, 'read_uncommitted')
+    return this.#uncommitted(partitions, latestTimestamp)
   }
 
   /** The end of what may be read: with `read_committed` the last stable offset. */
-  latest(partitions: readonly TopicPartition[]): Promise<Offsets> {
-    return this.#at(partitions, latestTimestamp, this.#isolation)
+  async latest(partitions: readonly TopicPartition[]): Promise<Offsets> {
+    if (this.#isolation === 'read_uncommitted') return this.logEnd(partitions)
+    return (await this.#admin.logRanges(topicsOf(partitions), this.#limits)).lastStable
   }
 
   /** @throws MillraceError MR_KAFKA_OFFSET where `committedOffsets('none')` finds a partition without a commit */
@@ -53,19 +58,22 @@ export class OffsetResolver {
     }
   }
 
-  #at(partitions: readonly TopicPartition[], timestamp: number, isolation: IsolationLevel): Promise<Offsets> {
+  #uncommitted(partitions: readonly TopicPartition[], timestamp: number): Promise<Offsets> {
     const queries = partitions.map(({ topic, partition }) => ({ topic, partition, timestamp }))
-    return listOffsets(this.#client, queries, isolation, this.#limits)
+    return listOffsets(this.#client, queries, 'read_uncommitted', this.#limits)
   }
 
   async #atTimestamp(partitions: readonly TopicPartition[], timestampMs: number): Promise<Offsets> {
-    const found = await this.#at(partitions, timestampMs, this.#isolation)
+    if (this.#isolation === 'read_committed') {
+      return this.#admin.offsetsAt(topicsOf(partitions), timestampMs, this.#limits)
+    }
+    const found = await this.#uncommitted(partitions, timestampMs)
     return this.#withFallback(new Map([...found].filter(([, offset]) => offset >= 0)), partitions, 'latest')
   }
 
   async #committed(partitions: readonly TopicPartition[], otherwise: OffsetReset | 'none'): Promise<Offsets> {
     const groupId = this.#groupId ?? ''
-    const found = await committedOffsets(this.#client, groupId, partitions, this.#limits)
+    const found = await this.#admin.committedOffsets(groupId, topicsOf(partitions), this.#limits)
     if (otherwise !== 'none') return this.#withFallback(found, partitions, otherwise)
     const missing = partitions.find((partition) => !found.has(partitionKey(partition)))
     if (missing === undefined) return found
@@ -79,6 +87,6 @@ export class OffsetResolver {
     const others = partitions.filter((partition) => !known.has(partitionKey(partition)))
     if (others.length === 0) return known
     const found = otherwise === 'earliest' ? await this.earliest(others) : await this.latest(others)
-    return new Map([...known, ...found])
+    return new Map([...found, ...known])
   }
 }

@@ -8,8 +8,6 @@ import {
   decodeFindCoordinatorAnswer,
   decodeListOffsetsAnswer,
   decodeMetadataAnswer,
-  decodeOffsetCommitAnswer,
-  decodeOffsetFetchAnswer,
 } from '../../../src/connectors/kafka/kafka-protocol.ts'
 import { kafkaRecordAt } from '../../../src/connectors/kafka/kafka-record.ts'
 import { RecordCursor } from '../../../src/connectors/kafka/record-cursor.ts'
@@ -135,8 +133,6 @@ describe('answers', () => {
     decodeMetadataAnswer,
     decodeListOffsetsAnswer,
     decodeFindCoordinatorAnswer,
-    decodeOffsetFetchAnswer,
-    decodeOffsetCommitAnswer,
     checkVersions,
   ]
 

@@ -4,7 +4,8 @@ import { transactionalIdBase } from '../../../common/transactional-ids.ts'
 import { defaultKafkaBrokers } from '../../../config/kafka-defaults.ts'
 import { brokerErrorName } from '../broker-errors.ts'
 import { FetchBuffers } from '../fetch-buffers.ts'
-import { delay, KafkaClient, type RetryLimits } from '../kafka-client.ts'
+import { KafkaAdmin } from '../kafka-admin.ts'
+import { delay, KafkaClient, type KafkaClientOptions, type RetryLimits } from '../kafka-client.ts'
 import type { KafkaSinkSettings } from './kafka-sink-options.ts'
 import { ProducerSession } from './producer-session.ts'
 import { RecordOutput } from './record-output.ts'
@@ -43,6 +44,8 @@ const lastCommitsMs = 10_000
 /** Writes the records of one subtask to Kafka. */
 export class KafkaSinkWriter<T> implements SinkWriter<T> {
   readonly #options: KafkaSinkWriterOptions<T>
+  readonly #limits: RetryLimits
+  readonly #connection: KafkaClientOptions
   readonly #client: KafkaClient
   readonly #transactions: TransactionClient
   readonly #output: RecordOutput
@@ -66,12 +69,14 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
     this.#options = options
     const { unreachableTimeoutMs } = settings.connection
     const limits: RetryLimits = { unreachableMs: unreachableTimeoutMs, transientMs: unreachableTimeoutMs }
-    this.#client = new KafkaClient({
+    this.#limits = limits
+    this.#connection = {
       bootstrap: settings.brokers ?? defaultKafkaBrokers(),
       settings: settings.connection,
       buffers: new FetchBuffers({ reuse: false }),
       clock: context.clock,
-    })
+    }
+    this.#client = new KafkaClient(this.#connection)
     this.#transactions = new TransactionClient(this.#client, limits)
     this.#output = new RecordOutput({
       client: this.#client,
@@ -174,8 +179,19 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
 
   async #transactionTimeout(): Promise<number> {
     const { settings, context } = this.#options
-    const longestMs = await this.#transactions.longestTimeoutMs()
+    const longestMs = await this.#longestTransactionMs()
     return transactionTimeoutMs(settings.transactionTimeoutMs, longestMs, context.checkpointing)
+  }
+
+  /** Undefined: this client may not ask. The broker still refuses what is too long, without saying what it allows. */
+  async #longestTransactionMs(): Promise<number | undefined> {
+    const admin = new KafkaAdmin(this.#client, this.#connection)
+    try {
+      const longestMs = Number(await admin.brokerSetting('transaction.max.timeout.ms', this.#limits))
+      return longestMs > 0 ? longestMs : undefined
+    } finally {
+      admin.close()
+    }
   }
 
   #transactionSessions(): TransactionSessions {

@@ -8,7 +8,6 @@ export const produceApis = {
   initProducerId: { name: 'InitProducerId', key: 22, version: 1 },
   addPartitionsToTransaction: { name: 'AddPartitionsToTxn', key: 24, version: 1 },
   endTransaction: { name: 'EndTxn', key: 26, version: 1 },
-  describeConfigs: { name: 'DescribeConfigs', key: 32, version: 1 },
 } as const satisfies Readonly<Record<string, KafkaApi>>
 
 /** One producer, as the transaction coordinator knows it. */
@@ -130,43 +129,4 @@ export function decodeEndTransaction(bytes: Buffer): number {
   const reader = new AnswerReader(bytes)
   reader.int32() // Throttle time.
   return reader.int16()
-}
-
-// ---- DescribeConfigs ----
-
-const brokerResource = 4
-
-export function encodeDescribeBroker(nodeId: number, names: readonly string[]): Buffer {
-  const writer = new RequestWriter().int32(1).int8(brokerResource).string(String(nodeId))
-  return writer.array(names, (name) => writer.string(name)).int8(0).bytes // No synonyms.
-}
-
-export interface BrokerConfigs {
-  readonly errorCode: number
-  readonly values: ReadonlyMap<string, string>
-}
-
-export function decodeDescribeConfigs(bytes: Buffer): BrokerConfigs {
-  const reader = new AnswerReader(bytes)
-  reader.int32() // Throttle time.
-  const values = new Map<string, string>()
-  let errorCode = 0
-  reader.array(() => {
-    errorCode ||= reader.int16()
-    reader.nullableString()
-    reader.int8()
-    reader.string()
-    reader.array(() => {
-      const name = reader.string()
-      const value = reader.nullableString()
-      if (value !== null) values.set(name, value)
-      reader.skip(3) // Read-only, source, sensitive.
-      reader.array(() => {
-        reader.string()
-        reader.nullableString()
-        reader.int8()
-      })
-    })
-  })
-  return { errorCode, values }
 }

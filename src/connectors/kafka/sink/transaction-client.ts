@@ -4,11 +4,9 @@ import { delay, isUnreachable, type KafkaClient, type RetryLimits } from '../kaf
 import { decodeFindCoordinatorAnswer, type KafkaApi } from '../kafka-protocol.ts'
 import {
   decodeAddPartitions,
-  decodeDescribeConfigs,
   decodeEndTransaction,
   decodeInitProducerId,
   encodeAddPartitions,
-  encodeDescribeBroker,
   encodeEndTransaction,
   encodeFindTransactionCoordinator,
   encodeInitProducerId,
@@ -90,24 +88,6 @@ export class TransactionClient {
       return 0
     })
     return lost
-  }
-
-  /** The longest timeout that brokers allow a transaction; undefined: this client may not ask. */
-  async longestTimeoutMs(): Promise<number | undefined> {
-    const name = 'transaction.max.timeout.ms'
-    let value: number | undefined
-    await this.#retry('asking for the configuration of a broker', async () => {
-      const { brokers } = await this.#client.refreshMetadata([])
-      const nodeId = brokers[0]?.nodeId ?? 0
-      const body = encodeDescribeBroker(nodeId, [name])
-      const { errorCode, values } = decodeDescribeConfigs(
-        await this.#client.send(nodeId, produceApis.describeConfigs, body),
-      )
-      const found = Number(values.get(name))
-      if (errorCode === 0 && found > 0) value = found
-      return isTransient(errorCode) ? errorCode : 0
-    })
-    return value
   }
 
   /** `attempt` gives a code of Kafka. */

@@ -75,7 +75,8 @@ describe('log-in', () => {
       step: (text) => (text === '\x01' ? { errorCode: 58, errorText: 'no' } : { answer: '{"status":"invalid_token"}' }),
     })
     const refused = logIn(broker, { mechanism: 'oauthbearer', token: 'very-secret' })
-    await expect(refused).rejects.toThrow(/authentication failed.*invalid_token/)
+    await expect(refused).rejects.toMatchObject({ code: 'MR_KAFKA_LOGIN' })
+    await expect(refused).rejects.toThrow(/OAUTHBEARER was refused.*authentication failed.*invalid_token/)
     await expect(refused).rejects.not.toThrow('very-secret')
     expect(broker.logins.at(-1)).toBe('\x01')
   })
@@ -93,7 +94,23 @@ describe('log-in', () => {
   test('a mechanism that the broker does not offer is refused with those that it does', async () => {
     const broker = await start({ mechanisms: ['GSSAPI', 'PLAIN'], step: () => ({}) })
     const login = logIn(broker, { mechanism: 'scram-sha-256', username: 'ann', password: 'hidden' })
-    await expect(login).rejects.toThrow(/SCRAM-SHA-256 is not possible: the broker offers GSSAPI, PLAIN/)
+    await expect(login).rejects.toMatchObject({ code: 'MR_KAFKA_LOGIN' })
+    await expect(login).rejects.toThrow(/SCRAM-SHA-256 as user 'ann' was refused: the broker offers GSSAPI, PLAIN/)
+  })
+
+  test('a password that is refused is an error of its own, with mechanism, user and the words of the broker', async () => {
+    const step = () => ({ errorCode: 58, errorText: 'Authentication failed: Invalid username or password' })
+    const broker = await start({ mechanisms: ['PLAIN'], step })
+    const login = logIn(broker, { mechanism: 'plain', username: 'ann', password: 'hidden' })
+    await expect(login).rejects.toMatchObject({ code: 'MR_KAFKA_LOGIN' })
+    await expect(login).rejects.toThrow(/PLAIN as user 'ann' was refused: .*Invalid username or password/)
+    await expect(login).rejects.not.toThrow('hidden')
+  })
+
+  test('a log-in that a broker could not check is not a refused one', async () => {
+    const broker = await start({ mechanisms: ['PLAIN'], step: () => ({ errorCode: 14 }) })
+    const login = logIn(broker, { mechanism: 'plain', username: 'ann', password: 'hidden' })
+    await expect(login).rejects.toMatchObject({ code: 'MR_KAFKA_UNREACHABLE' })
   })
 
   test('a server of SCRAM that does not know the password is refused', async () => {
