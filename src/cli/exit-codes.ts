@@ -14,6 +14,7 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 const environmentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MR_KAFKA_UNREACHABLE',
+  'MR_KAFKA_LOGIN',
   'MR_KAFKA_TOPIC',
   'MR_STORAGE',
   'MR_RUN_LOCKED',

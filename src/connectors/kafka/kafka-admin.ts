@@ -30,7 +30,7 @@ const brokerResource = 4 as ConfigResourceTypes.BROKER
 
 type Outcome<Answer> = { readonly answer: Answer } | { readonly code: number }
 
-export interface Patience {
+interface Patience {
   readonly limits: RetryLimits
   /** What is done, for messages. */
   readonly what: string
@@ -112,7 +112,7 @@ export class KafkaAdmin {
   /** What the group has committed; partitions without a commit are left out. */
   async committedOffsets(groupId: string, topics: readonly string[], limits: RetryLimits): Promise<Offsets> {
     const what = `reading the offsets of group ${groupId}`
-    const answer = await this.retry({ limits, what }, async (calls) => {
+    const answer = await this.#retry({ limits, what }, async (calls) => {
       await coordinatorOf(calls, groupId, topics)
       return calls.admin.fetchOffsets({ groupId, topics: [...topics] })
     })
@@ -136,7 +136,7 @@ export class KafkaAdmin {
       what: `committing offsets to group ${groupId}`,
       refused: (code: number) => commitError(code, groupId),
     }
-    await this.retry(patience, async (calls) => {
+    await this.#retry(patience, async (calls) => {
       await calls.internals.commit(await coordinatorOf(calls, groupId, topics), groupId, offsets)
     })
   }
@@ -168,13 +168,13 @@ export class KafkaAdmin {
     ask: (calls: KafkajsCalls, topic: string) => Promise<void>,
   ): Promise<void> {
     const asking = topics.map((topic) =>
-      this.retry({ limits, what: `asking for offsets of topic ${topic}` }, (calls) => ask(calls, topic)),
+      this.#retry({ limits, what: `asking for offsets of topic ${topic}` }, (calls) => ask(calls, topic)),
     )
     await Promise.all(asking)
   }
 
   /** Asks until there is an answer, or an error that does not pass. */
-  async retry<Answer>(
+  async #retry<Answer>(
     { limits, what, refused = (code) => brokerError(code, what) }: Patience,
     call: (calls: KafkajsCalls) => Promise<Answer>,
   ): Promise<Answer> {

@@ -116,12 +116,11 @@ export function decodeMetadataAnswer(bytes: Buffer): ClusterMetadata {
 
 // ---- ListOffsets ----
 
-/** Times with a meaning of their own in ListOffsets. */
+/** A time with a meaning of its own in ListOffsets: the end. */
 export const latestTimestamp = -1
-export const earliestTimestamp = -2
 
 export interface OffsetQuery extends TopicPartition {
-  /** Epoch milliseconds, `latestTimestamp` or `earliestTimestamp`. */
+  /** Epoch milliseconds, or `latestTimestamp`. */
   readonly timestamp: number
 }
 

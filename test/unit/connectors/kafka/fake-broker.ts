@@ -2,6 +2,17 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { AnswerReader, RequestWriter } from '../../../../src/connectors/kafka/wire-format.ts'
 
+/** By API key: the newest versions, as far as the answers here have them. */
+const servedVersions = new Map([
+  [1, 11],
+  [2, 2],
+  [3, 4],
+  [10, 2],
+  [17, 1],
+  [18, 2],
+  [36, 1],
+])
+
 export interface FakeTarget {
   readonly topic: string
   readonly partition: number
@@ -33,12 +44,14 @@ export interface FakeScript {
 export interface FakeLogin {
   readonly mechanisms: readonly string[]
   /** The answer to one message of the mechanism. */
-  step(text: string): {
-    readonly answer?: string
-    readonly errorCode?: number
-    readonly errorText?: string
-    readonly sessionLifetimeMs?: number
-  }
+  step(text: string):
+    | {
+        readonly answer?: string
+        readonly errorCode?: number
+        readonly errorText?: string
+        readonly sessionLifetimeMs?: number
+      }
+    | 'no answer'
 }
 
 export class FakeBroker {
@@ -73,8 +86,12 @@ export class FakeBroker {
     return `127.0.0.1:${this.port}`
   }
 
-  async stop(): Promise<void> {
+  dropConnections(): void {
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async stop(): Promise<void> {
+    this.dropConnections()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
@@ -120,7 +137,7 @@ export class FakeBroker {
         return this.#metadata()
       case 18: {
         const writer = new RequestWriter().int16(0)
-        writer.array([1, 2, 3, 8, 9, 10], (key) => writer.int16(key).int16(0).int16(11))
+        writer.array([...servedVersions], ([key, highest]) => writer.int16(key).int16(0).int16(highest))
         return version > 0 ? writer.int32(0).bytes : writer.bytes
       }
       default:
@@ -136,9 +153,11 @@ export class FakeBroker {
     return writer.array(mechanisms, (offered) => writer.string(offered)).bytes
   }
 
-  #authenticate(text: string): Buffer {
+  #authenticate(text: string): Buffer | undefined {
     this.logins.push(text)
-    const { answer, errorCode = 0, errorText = null, sessionLifetimeMs = 0 } = this.#script.login?.step(text) ?? {}
+    const result = this.#script.login?.step(text) ?? {}
+    if (result === 'no answer') return undefined
+    const { answer, errorCode = 0, errorText = null, sessionLifetimeMs = 0 } = result
     this.#inLogin = false
     const bytes = Buffer.from(answer ?? '', 'latin1')
     return new RequestWriter().int16(errorCode).string(errorText).sizedBytes(bytes).int64(sessionLifetimeMs).bytes
