@@ -70,6 +70,13 @@ export function initialValue({ operation }: ColumnAggregate): number {
   return operation === 'max' ? Number.NEGATIVE_INFINITY : 0
 }
 
+/** What an accumulator in doubles begins with. */
+export function initialValues({ results }: RecordAggregate): Float64Array<ArrayBuffer> {
+  return Float64Array.from(
+    results.flatMap((result) => slotsOf(result).map((_, slot) => (slot === 0 ? initialValue(result.aggregate) : 0))),
+  )
+}
+
 type Accumulator = Record<string, number>
 
 /** The plain form: an aggregate function over objects, with which the columns are compared. */

@@ -35,6 +35,17 @@ export interface ScanPlan {
   readonly values: readonly Expression[]
 }
 
+/** How records are combined from columns before they are sent to windows (R34): partial results travel, not records. */
+export interface CombinePlan {
+  /** Of the edge. */
+  readonly record: RecordType<unknown>
+  readonly values: readonly ColumnValue[]
+  readonly scan: ScanPlan
+  readonly aggregate: RecordAggregate
+  /** For each result the number of its value; −1: it takes none. */
+  readonly valueOf: readonly number[]
+}
+
 /** The aggregate behind the edge, and what filters and projects its results. */
 export interface ReceivePlan {
   readonly aggregate: RecordAggregate

@@ -4,19 +4,24 @@ import type { ChainedOperator, JobEdge, JobGraph, JobVertex } from '../graph/job
 import type { OperatorSpec, SourceSpec } from '../graph/operator-spec.ts'
 import type { RecordAggregate } from './aggregate.ts'
 import { isNullable, valueKindOf, withoutNull } from './check-expression.ts'
-import type { ColumnValue, EdgeColumns, ReceivePlan, ScanPlan, TailStep, Tier } from './column-plan.ts'
+import type { ColumnValue, CombinePlan, EdgeColumns, ReceivePlan, ScanPlan, TailStep, Tier } from './column-plan.ts'
 import { type Expression, expressionText, substituted } from './expression.ts'
 import { isNullableExpression } from './expression-script.ts'
 
 /**
  * Finds the stretches of a job that can run on columns, and notes on each operator which way it runs and why. Pure: every
  * evaluation of a bundle gives the same (R40). Nothing of it is in the graph's hash, since it changes no state.
+ * `isCombined` tells the windows whose records are combined before the shuffle (R34).
  */
-export function planColumns(graph: JobGraph): JobGraph {
+export function planColumns(graph: JobGraph, isCombined: (spec: OperatorSpec) => boolean): JobGraph {
   if (!graph.vertices.some((vertex) => vertex.operators.some(({ spec }) => isDeclared(spec)))) return graph
   const tiers = new Map<ChainedOperator, Tier>()
   if (graph.configuration.columns === 'off') return withTiers(graph, () => objects('pipeline.columns is off'))
-  const edges = graph.edges.map((edge) => ({ ...edge, columns: planEdge(edge, graph, tiers) }))
+  const edges = graph.edges.map((edge) => ({
+    ...edge,
+    columns: planEdge(edge, graph, tiers),
+    combine: planCombine(edge, { graph, tiers, isCombined }),
+  }))
   return withTiers({ ...graph, edges }, (operator) => tiers.get(operator) ?? objects(whyObjects(operator.spec)))
 }
 
@@ -54,7 +59,7 @@ function whyObjects(spec: OperatorSpec): string {
     case 'sink':
       return 'it gets records one by one'
     case 'window':
-      return isDeclared(spec) ? 'windows keep objects' : 'its functions are not known'
+      return isDeclared(spec) ? 'its records are not combined before the shuffle' : 'its functions are not known'
     default:
       return isDeclared(spec) ? 'it stands between operators that run on objects' : 'its function is not known'
   }
@@ -90,9 +95,13 @@ interface Target {
 
 /** What is needed of the edge; a text: why it can not carry columns. */
 function targetOf(edge: JobEdge, graph: JobGraph): Target | string {
-  const { partitioner, type } = edge
   if (graph.edges.filter(({ toVertex }) => toVertex === edge.toVertex).length > 1)
     return 'several streams are united in it'
+  return keyedRecordOf(edge)
+}
+
+function keyedRecordOf(edge: JobEdge): Target | string {
+  const { partitioner, type } = edge
   if (partitioner.kind !== 'hash' || partitioner.keyFields === undefined) return 'its key is given by a function'
   if (edge.sideOutput !== undefined) return 'it reads a side output'
   if (type.kind !== 'record')
@@ -113,6 +122,47 @@ function valuesOf({ results }: RecordAggregate, record: RecordType<unknown>): re
     values.set(expressionText(expression), { expression, nullable: isNullableExpression(expression, record) })
   }
   return [...values.values()]
+}
+
+/** For each result the number of its value; −1: it takes none. */
+function valueNumbersOf({ results }: RecordAggregate, values: readonly ColumnValue[]): readonly number[] {
+  const texts = values.map(({ expression }) => expressionText(expression))
+  return results.map(({ aggregate }) =>
+    aggregate.operation === 'count' ? -1 : texts.indexOf(expressionText(aggregate.of)),
+  )
+}
+
+interface Planning {
+  readonly graph: JobGraph
+  readonly tiers: Map<ChainedOperator, Tier>
+  isCombined(spec: OperatorSpec): boolean
+}
+
+/** Of windows only what goes before the shuffle is on columns: behind it there are partial results, of which there are few. */
+function planCombine(edge: JobEdge, { graph, tiers, isCombined }: Planning): CombinePlan | undefined {
+  const head = graph.vertices.find(({ id }) => id === edge.toVertex)?.operators[0] as ChainedOperator
+  const { spec } = head
+  if (spec.kind !== 'window' || spec.compute.kind !== 'aggregate' || spec.compute.columns === undefined)
+    return undefined
+  if (!isCombined(spec)) return undefined
+  const target = head.deadLetters === undefined ? keyedRecordOf(edge) : 'its failures go to a dead-letter output'
+  if (typeof target === 'string') {
+    tiers.set(head, objects(target))
+    return undefined
+  }
+  const { columns: aggregate } = spec.compute
+  const { record, keyFields } = target
+  const values = valuesOf(aggregate, record)
+  const scan = planScan({ edge, values, keyFields }, graph, tiers)
+  tiers.set(
+    head,
+    objects(
+      `it merges partial results: records are combined ${scan === undefined ? 'as objects' : 'on columns'} before the shuffle`,
+    ),
+  )
+  return scan === undefined
+    ? undefined
+    : { record, values, scan, aggregate, valueOf: valueNumbersOf(aggregate, values) }
 }
 
 // ---- the sending side ----
@@ -225,7 +275,6 @@ function planReceive(
   { aggregate, values }: { readonly aggregate: RecordAggregate; readonly values: readonly ColumnValue[] },
   tiers: Map<ChainedOperator, Tier>,
 ): ReceivePlan {
-  const texts = values.map(({ expression }) => expressionText(expression))
   const tail: TailStep[] = []
   let last = 0
   for (let next = onlyNext(vertex, last); next !== undefined; next = onlyNext(vertex, last)) {
@@ -241,9 +290,7 @@ function planReceive(
   }
   return {
     aggregate,
-    valueOf: aggregate.results.map((result) =>
-      result.aggregate.operation === 'count' ? -1 : texts.indexOf(expressionText(result.aggregate.of)),
-    ),
+    valueOf: valueNumbersOf(aggregate, values),
     record: recordType((vertex.operators[0] as ChainedOperator).outputType),
     tail,
     lastOperator: last,

@@ -3,6 +3,7 @@ import { graphHash, vertexIdOf } from './graph-hash.ts'
 import type { ChainedOperator, JobEdge, JobGraph, JobVertex } from './job-graph.ts'
 import { compareText, type ResolvedNode, resolveGraph } from './resolved-graph.ts'
 import type { StreamEdge, StreamGraph } from './stream-graph.ts'
+import { shuffleCombinationOf } from './window-combining.ts'
 
 /**
  * Chains the operators of a graph into vertices, as Flink's StreamingJobGraphGenerator. Pure and deterministic: every
@@ -16,7 +17,7 @@ export function createJobGraph(graph: StreamGraph): JobGraph {
   const chains = collectChains(nodes, edges, chainEdges)
   const vertices = chains.map((chain) => vertexOf(chain))
   const places = placesOf(chains, vertices)
-  return planColumns({
+  const unplanned: JobGraph = {
     jobName: graph.jobName,
     configuration: graph.configuration,
     vertices,
@@ -25,7 +26,8 @@ export function createJobGraph(graph: StreamGraph): JobGraph {
       places,
     ),
     hash: graphHash(graph, nodes),
-  })
+  }
+  return planColumns(unplanned, (spec) => shuffleCombinationOf(spec) !== undefined)
 }
 
 /** The operators of one vertex, in topological order, and the edges between them. */

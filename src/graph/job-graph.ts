@@ -1,6 +1,6 @@
 import type { DeliveryGuarantee } from '../api/sink.ts'
 import type { SourceDescription } from '../api/source.ts'
-import type { EdgeColumns, Tier } from '../columns/column-plan.ts'
+import type { CombinePlan, EdgeColumns, Tier } from '../columns/column-plan.ts'
 import type { VertexId } from '../common/ids.ts'
 import type { DataType } from '../formats/data-type.ts'
 import type { JobConfiguration } from './job-configuration.ts'
@@ -57,6 +57,8 @@ export interface JobEdge {
   readonly type: DataType<unknown>
   /** Set where its records travel as columns, made by the planner. */
   readonly columns: EdgeColumns | undefined
+  /** Set where its records are scanned and combined on columns before they are sent, made by the planner. */
+  readonly combine?: CombinePlan | undefined
 }
 
 /** The job graph as plain data: what a leader works on (R27), what `plan --json` prints. No functions. */

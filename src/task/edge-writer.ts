@@ -1,4 +1,5 @@
 import type { Key } from '../api/functions.ts'
+import type { CombinePlan } from '../columns/column-plan.ts'
 import type { ColumnTarget } from '../columns/scan-script.ts'
 import { isMillraceError, MillraceError } from '../common/errors.ts'
 import { hashKey } from '../common/key.ts'
@@ -8,24 +9,28 @@ import { SeededRandom } from '../common/seeded-random.ts'
 import type { Partitioner } from '../graph/stream-graph.ts'
 import type { WindowCombination } from '../graph/window-combining.ts'
 import type { ControlItem } from './channel-item.ts'
+import { ColumnCombiner } from './columns/column-combiner.ts'
+import { ColumnReceiver } from './columns/column-receiver.ts'
+import type { Combiner } from './combining-gain.ts'
 import type { Receiver } from './operator.ts'
 import { userFunctionError } from './operators/user-function-error.ts'
 import type { EdgeChannel, OutputChannel } from './output-channel.ts'
 import { WindowCombiner } from './window-combiner.ts'
+import type { WindowPartial } from './window-partial.ts'
 
 /** What an edge has besides its channels. */
 export interface EdgeExtras {
-  readonly combiner?: WindowCombiner
+  readonly combiner?: Combiner
   readonly columnTargets?: readonly ColumnTarget[]
 }
 
 /** Writes the records of one edge of the job graph into the channels of one sending subtask. */
 export class EdgeWriter {
   readonly receiver: Receiver
-  /** For a scan that writes columns of itself: by key group. */
+  /** For a scan that writes columns of itself: by key group, or one for all. */
   readonly columnTargets: readonly ColumnTarget[] | undefined
   readonly #channels: readonly EdgeChannel[]
-  readonly #combiner: WindowCombiner | undefined
+  readonly #combiner: Combiner | undefined
 
   constructor(receiver: Receiver, channels: readonly EdgeChannel[], extras: EdgeExtras = {}) {
     this.receiver = receiver
@@ -77,6 +82,8 @@ export interface EdgeOptions {
   readonly receiverName: string
   /** Where records are combined before they are sent (R34). */
   readonly combination?: WindowCombination | undefined
+  /** Set where they are combined from columns. */
+  readonly combine?: CombinePlan | undefined
   /** It has a dead-letter output: records whose key selector throws are its matter. */
   readonly receiverTakesFailures?: boolean
 }
@@ -147,14 +154,22 @@ class ForwardReceiver implements Receiver {
 function combiningEdgeWriter(
   keyed: KeyedChannels,
   combination: WindowCombination,
-  { receiverName, channels }: EdgeOptions,
+  { receiverName, channels, combine: plan }: EdgeOptions,
 ): EdgeWriter {
+  const send = (partial: WindowPartial, keyHash: number): void =>
+    keyed.channelOf(keyHash).addHashed(partial, partial.end - 1, keyHash)
+  if (plan !== undefined) {
+    const combiner = new ColumnCombiner({ plan, combination, receiverName, send })
+    const columnTargets = [combiner.target]
+    const receiver = new ColumnReceiver(plan, columnTargets, (value) => keyed.hashOf(keyed.keyOf(value)))
+    return new EdgeWriter(receiver, channels, { combiner, columnTargets })
+  }
   const combiner = new WindowCombiner({
     combination,
     receiverName,
     keyOf: (value) => keyed.keyOf(value),
     hashOf: (key) => keyed.hashOf(key),
-    send: (partial, keyHash) => keyed.channelOf(keyHash).addHashed(partial, partial.end - 1, keyHash),
+    send,
   })
   const receiver = { processElement: (value: unknown, timestamp: number) => combiner.add(value, timestamp) }
   return new EdgeWriter(receiver, channels, { combiner })

@@ -69,6 +69,7 @@ export class Exchange {
       maxParallelism: receiver.maxParallelism,
       receiverName: receiver.operators[0]?.name ?? receiver.name,
       combination: this.#combinationOf(edge),
+      combine: edge.combine,
       receiverTakesFailures: receiver.operators[0]?.deadLetters !== undefined,
     })
   }

@@ -3,19 +3,11 @@ import { type MapKey, mapKeyOf } from '../common/key.ts'
 import { noWatermark } from '../common/timestamps.ts'
 import type { CombinableAggregate, WindowCombination } from '../graph/window-combining.ts'
 import { ownedKey } from '../state/current-key.ts'
+import { type Combiner, CombiningGain, mostPartials } from './combining-gain.ts'
 import { assertTimestamp } from './operators/late-records.ts'
 import { userFunctionError } from './operators/user-function-error.ts'
 import { lastWindowStart } from './operators/window-assignment.ts'
 import { WindowPartial } from './window-partial.ts'
-
-/** Keys that wait at most, so that what a flush sends at once stays about the credits of the channels (R33). */
-const mostPartials = 4096
-/** Records after which it is judged whether combining pays. */
-const probedRecords = 8192
-/** Records that go singly after it did not. */
-const singleRecords = 16 * probedRecords
-/** Records of a partial on average, below which combining costs more than it saves (R34). */
-const leastReduction = 2
 
 export interface WindowCombinerOptions {
   readonly combination: WindowCombination
@@ -30,15 +22,12 @@ export interface WindowCombinerOptions {
  * Combines the records of a window before they are sent (R34). What is late by the sender's own watermark goes singly:
  * the receiver alone knows whether it is late, and fires for each.
  */
-export class WindowCombiner {
+export class WindowCombiner implements Combiner {
   readonly #options: WindowCombinerOptions
   readonly #aggregate: CombinableAggregate
   readonly #spans: Spans
   #watermark = noWatermark
-  #records = 0
-  #partials = 0
-  /** Records that still go singly. */
-  #singles = 0
+  readonly #gain = new CombiningGain()
 
   constructor(options: WindowCombinerOptions) {
     const { combination } = options
@@ -55,12 +44,11 @@ export class WindowCombiner {
     assertTimestamp(timestamp, this.#options.receiverName)
     const key = this.#options.keyOf(value)
     const end = this.#spans.endOf(timestamp)
-    if (end - 1 <= this.#watermark || this.#singles > 0) {
-      if (this.#singles > 0) this.#singles--
+    if (this.#gain.takeSingle() || end - 1 <= this.#watermark) {
       this.#send(this.#first(key, timestamp, value))
       return
     }
-    this.#records++
+    this.#gain.addRecord()
     const mapKey = mapKeyOf(key)
     const open = this.#spans.find(mapKey, end)
     if (open !== undefined && this.#spans.extend(open, timestamp)) {
@@ -74,22 +62,17 @@ export class WindowCombiner {
     if (this.#spans.size >= mostPartials) this.flush()
   }
 
-  /** Everything goes out: on the buffer timeout, and before what must not overtake it. */
   flush(): void {
     this.#spans.drain((partial) => this.#sendCombined(partial))
-    if (this.#records < probedRecords) return
-    if (this.#records < this.#partials * leastReduction) this.#singles = singleRecords
-    this.#records = 0
-    this.#partials = 0
+    this.#gain.judge()
   }
 
-  /** The watermark that the receiver gets next, behind all that was flushed. */
   advanceWatermark(watermark: number): void {
     this.#watermark = watermark
   }
 
   #sendCombined(partial: WindowPartial): void {
-    this.#partials++
+    this.#gain.addPartial()
     this.#send(partial)
   }
 

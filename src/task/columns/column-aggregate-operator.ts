@@ -1,4 +1,4 @@
-import { accumulatorTypeOf, initialValue, slotsOf } from '../../columns/aggregate.ts'
+import { accumulatorTypeOf, initialValues } from '../../columns/aggregate.ts'
 import { compileReceive, type Receive, type ResultTarget } from '../../columns/aggregate-script.ts'
 import { ColumnBatch } from '../../columns/column-batch.ts'
 import type { EdgeColumns } from '../../columns/column-plan.ts'
@@ -25,11 +25,7 @@ export class ColumnAggregateOperator extends OperatorBase {
     this.#keyedState = keyedState
     this.#batch = new ColumnBatch({ values: columns.values.length })
     const table = keyedState.accumulatorTable('$aggregate', accumulatorTypeOf(aggregate))
-    table.initialValue = Float64Array.from(
-      aggregate.results.flatMap((result) =>
-        slotsOf(result).map((_, slot) => (slot === 0 ? initialValue(result.aggregate) : 0)),
-      ),
-    )
+    table.initialValue = initialValues(aggregate)
     this.#receive = compileReceive({ plan: columns.receive, table, target })
   }
 

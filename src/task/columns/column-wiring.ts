@@ -31,7 +31,7 @@ function resultTarget(receiver: Receiver): ResultTarget {
 /** The scan of a source whose edge it feeds directly; undefined: its records are decoded. */
 export function scanOf(edges: readonly WrittenEdge[]): ColumnScan | undefined {
   for (const { edge, writer } of edges) {
-    const plan = edge.columns?.scan
+    const plan = edge.columns?.scan ?? edge.combine?.scan
     if (plan !== undefined && writer.columnTargets !== undefined) {
       return new ColumnScan({ plan, targets: writer.columnTargets })
     }

@@ -2,10 +2,12 @@ import {
   col,
   count,
   type DataStream,
+  EventTimeSessionWindows,
   type JobBuilder,
   job,
   outputTag,
   type Sink,
+  SlidingEventTimeWindows,
   type StreamExecutionEnvironment,
   sum,
   TumblingEventTimeWindows,
@@ -41,9 +43,10 @@ function orders<T = Order>(
   env: StreamExecutionEnvironment,
   type: RecordType<T> = order as never,
   watermarks = strategy,
+  name = 'orders',
 ): DataStream<Order> {
   const source = KafkaSource.of({ topics: ['orders'], groupId: 'test', value: json(type) })
-  return env.fromSource(source as never, watermarks as never, 'orders') as unknown as DataStream<Order>
+  return env.fromSource(source as never, watermarks as never, name) as unknown as DataStream<Order>
 }
 
 const planned = (build: JobBuilder, settings = {}) => planOf(createJobGraph(buildJob(job('test', build), [], settings)))
@@ -92,6 +95,16 @@ test('jobs without field names and expressions have no tiers', () => {
 
 const aggregated = (stream: DataStream<Order>): void => {
   stream.keyBy('user').aggregate({ n: count() }).sinkTo(sink(), 'out')
+}
+
+function windowed(stream: DataStream<Order>, windows: unknown, lateness = '0s' as `${number}s`): void {
+  stream
+    .keyBy('user')
+    .window(windows as never)
+    .allowedLateness(lateness)
+    .aggregate({ n: count() })
+    .name('window')
+    .sinkTo(sink(), 'out')
 }
 
 test.each<[string, JobBuilder, string, string]>([
@@ -160,11 +173,45 @@ test.each<[string, JobBuilder, string, string]>([
         .sinkTo(sink(), 'out')
     },
     'TumblingEventTimeWindows',
-    'objects: windows keep objects',
+    'objects: it merges partial results: records are combined on columns before the shuffle',
   ],
   ['a sink of records', (env) => aggregated(orders(env)), 'out', 'objects: it gets records one by one'],
 ])('%s is a reason to run on objects', (_, build, operator, tier) => {
   expect(tiersOf(build)[operator]).toBe(tier)
+})
+
+test.each<[string, JobBuilder, string, string]>([
+  [
+    'a window',
+    (env) => windowed(orders(env).where(col('cents').gt(0)), TumblingEventTimeWindows.of('1s')),
+    'columns: its values are scanned where they lie',
+    'objects: it merges partial results: records are combined on columns before the shuffle',
+  ],
+  [
+    'a sliding window of united streams',
+    (env) => windowed(orders(env).union(orders(env, order, strategy, 'more')), SlidingEventTimeWindows.of('10s', '1s')),
+    'columns: its values are scanned where they lie',
+    'objects: it merges partial results: records are combined on columns before the shuffle',
+  ],
+  [
+    'a window behind a function',
+    (env) =>
+      windowed(
+        orders(env).filter(() => true),
+        EventTimeSessionWindows.withGap('1s'),
+      ),
+    "objects: 'Filter' behind it needs objects",
+    'objects: it merges partial results: records are combined as objects before the shuffle',
+  ],
+  [
+    'a window with allowed lateness',
+    (env) => windowed(orders(env), TumblingEventTimeWindows.of('1s'), '1s'),
+    'objects: no aggregate on columns is reached from it by where and select alone',
+    'objects: its records are not combined before the shuffle',
+  ],
+])('%s scans its source where records are combined before the shuffle', (_, build, source, window) => {
+  const tiers = tiersOf(build)
+  expect([tiers['orders'], tiers['window']]).toEqual([source, window])
 })
 
 test('pipeline.columns turns it off, and changes neither uids nor the hash', () => {

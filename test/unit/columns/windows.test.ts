@@ -9,6 +9,7 @@ import {
   min,
   RestartStrategies,
   SlidingEventTimeWindows,
+  type Source,
   type StreamExecutionEnvironment,
   sum,
   TumblingEventTimeWindows,
@@ -17,6 +18,7 @@ import {
 import { int32, long, nullable, record, string } from 'millrace/formats'
 import { collectingSink, FAIL, scriptedSource, startTestCluster } from 'millrace/testing'
 import { expect, test } from 'vitest'
+import { jsonSource, type Written } from './support.ts'
 
 const type = record({ user: string(), shop: int32(), cents: int32(), discount: nullable(int32()), at: long() })
 interface Order {
@@ -27,12 +29,13 @@ interface Order {
   readonly at: number
 }
 
-const orders: fc.Arbitrary<Order> = fc.record({
+const orders: fc.Arbitrary<Order & Written> = fc.record({
   user: fc.constantFrom('ada', 'bob', 'é'),
   shop: fc.integer({ min: 1, max: 2 }),
   cents: fc.integer({ min: -50, max: 50 }),
   discount: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constant(null)),
   at: fc.integer({ min: -40, max: 200 }),
+  style: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(4) }),
 })
 
 const shapes = fc.record({
@@ -48,7 +51,21 @@ const shapes = fc.record({
 })
 type Shape = typeof shapes extends fc.Arbitrary<infer S> ? S : never
 
-async function run({ splits, windows, failAt, parallelisms }: Shape, declared: boolean): Promise<readonly string[]> {
+type Way = 'columns' | 'objects' | 'untyped' | 'columns, then objects' | 'objects, then columns'
+
+function sourceOf(scripts: readonly (readonly (Order & Written)[])[], way: Way): Source<Order> {
+  const pace = { recordsAtOnce: 3, interval: '1ms' as const }
+  if (way === 'untyped') return scriptedSource<Order>(scripts, pace)
+  return jsonSource<Order & Written>(scripts, type, pace)
+}
+
+/** Whether the first or the second run of a job is on columns. */
+function columnsOf(way: Way, run: 0 | 1): 'auto' | 'off' {
+  if (way === 'objects' || way === (run === 0 ? 'objects, then columns' : 'columns, then objects')) return 'off'
+  return 'auto'
+}
+
+async function run({ splits, windows, failAt, parallelisms }: Shape, way: Way): Promise<readonly string[]> {
   await using cluster = startTestCluster()
   const scripts = splits.map((split, index) => {
     const inOrder = split.toSorted((left, right) => left.at - right.at)
@@ -59,10 +76,8 @@ async function run({ splits, windows, failAt, parallelisms }: Shape, declared: b
     env.enableCheckpointing('5ms', { tolerableFailedCheckpoints: 10 })
     env.setRestartStrategy(RestartStrategies.fixedDelay({ attempts: 10, delay: '2ms' }))
     env.setParallelism(parallelisms[Number(start)] as number)
-    const pace = { recordsAtOnce: 3, interval: '1ms' as const }
-    const source = scriptedSource<Order>(scripts, declared ? { ...pace, type } : pace)
     env
-      .fromSource(source, WatermarkStrategy.forMonotonousTimestamps().withTimestamps('at'), 'orders')
+      .fromSource(sourceOf(scripts, way), WatermarkStrategy.forMonotonousTimestamps().withTimestamps('at'), 'orders')
       .where(col('cents').ne(0))
       .keyBy('user', 'shop')
       .window(windows)
@@ -70,22 +85,26 @@ async function run({ splits, windows, failAt, parallelisms }: Shape, declared: b
       .where(col('n').plus(col('windowStart')).ne(1))
       .sinkTo(sink, 'sink')
   }
-  const first = await cluster.start(build, { args: ['0'] })
+  const first = await cluster.start(build, { args: ['0'], configuration: { 'pipeline.columns': columnsOf(way, 0) } })
   await cluster.advanceTime(8)
   const { state } = await first.suspend()
   if (state !== 'FINISHED') {
-    const result = await (await cluster.start(build, { args: ['1'], from: first })).result()
+    const configuration = { 'pipeline.columns': columnsOf(way, 1) }
+    const result = await (await cluster.start(build, { args: ['1'], from: first, configuration })).result()
     if (result.state !== 'FINISHED') throw new Error(`the job is ${result.state}: ${JSON.stringify(result.error)}`)
   }
   return sink.records.map((value) => inspect(value)).toSorted()
 }
 
-test('windows over declared and untyped records give equal results, through failures, restarts and other parallelisms', async () => {
+const ways: readonly Way[] = ['columns', 'objects', 'columns, then objects', 'objects, then columns']
+
+test('windows on columns, over typed objects and untyped records give equal results, through failures, restarts and other parallelisms', async () => {
   await fc.assert(
     fc.asyncProperty(shapes, async (shape) => {
-      expect(await run(shape, true)).toEqual(await run(shape, false))
+      const expected = await run(shape, 'untyped')
+      for (const way of ways) expect(await run(shape, way), way).toEqual(expected)
     }),
-    { numRuns: 15, interruptAfterTimeLimit: 6000 },
+    { numRuns: 15, interruptAfterTimeLimit: 8000 },
   )
 }, 60_000)
 
