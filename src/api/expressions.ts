@@ -1,4 +1,5 @@
 import type { Expression as ExpressionData, LiteralValue } from '../columns/expression.ts'
+import { LookupTable } from '../columns/lookup-table.ts'
 import type { OperationName } from '../columns/operations.ts'
 import { declaredText, definitionError } from './declaration.ts'
 
@@ -225,6 +226,29 @@ export class Expression<Fields extends string = never, Value = unknown, Nulls ex
     return this.#call('length', [])
   }
 
+  /** The number that a string is in decimal notation, such as `-12.5`; null where it is none. */
+  toNumber(): Expression<Fields, number | null, Nulls> {
+    return this.#call('toNumber', [])
+  }
+
+  /**
+   * The value that a constant table has under the string; null where it has none. The table is part of the job, and
+   * small: its values are strings, or numbers.
+   * @example
+   * ```ts
+   * import { col } from 'millrace'
+   *
+   * const campaignOfAd = new Map([['ad 1', 'spring'], ['ad 2', 'summer']])
+   * const campaign = col('adId').lookup(campaignOfAd).coalesce('unknown')
+   * ```
+   * @throws MillraceError MR_JOB_DEFINITION where the values are not all strings, or all finite numbers
+   */
+  lookup<V extends string | number>(
+    table: ReadonlyMap<string, V> | Readonly<Record<string, V>>,
+  ): Expression<Fields, Widened<V> | null, Nulls> {
+    return new Expression({ kind: 'lookup', of: this.data, table: lookupTable(table) })
+  }
+
   /** Whether a string begins with another. */
   startsWith<F extends string = never, N extends string = never>(
     part: Operand<F, N>,
@@ -290,6 +314,18 @@ export function col<Name extends string>(name: Name): Expression<Name, FieldValu
 /** A value that is the same for all records. */
 export function lit<V extends LiteralValue>(value: V): Expression<never, Widened<V>> {
   return new Expression(operandData(value, 'lit'))
+}
+
+function lookupTable(given: unknown): LookupTable {
+  const entries: readonly (readonly [unknown, unknown])[] =
+    given instanceof Map ? [...given] : Object.entries((given ?? {}) as object)
+  const kind = typeof entries[0]?.[1]
+  for (const [key, value] of entries) {
+    const fits = typeof value === kind && (typeof value === 'string' || Number.isFinite(value))
+    if (typeof key === 'string' && fits) continue
+    throw definitionError('lookup', `a table has strings or finite numbers under strings, not ${String(value)}`)
+  }
+  return new LookupTable(new Map(entries as readonly [string, string | number][]))
 }
 
 function operandData(operand: Operand<string, string>, subject: string): ExpressionData {

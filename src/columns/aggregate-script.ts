@@ -12,6 +12,7 @@ import {
   conditionScript,
   expressionScope,
   expressionScript,
+  ScriptConstants,
   type ScriptScope,
 } from './expression-script.ts'
 import { columnOutput, type Defined, objectOutput } from './result-output.ts'
@@ -50,7 +51,11 @@ ${scope.declarations}
 ${steps.join('\n')}
 ${output.put}m++}
 ${output.close}return m}`
-  return compile('column-aggregate', { ...expressionScope, decodeKey, table, target, ...output.scope }, body)
+  return compile(
+    'column-aggregate',
+    { ...expressionScope, ...scope.constants.values, decodeKey, table, target, ...output.scope },
+    body,
+  )
 }
 
 /** Statements that fold row i into the accumulator at a[j] and set r<index> to the results. */
@@ -88,6 +93,7 @@ function resultText(
 /** Names of the results at one point behind the aggregate. */
 class ResultScope implements ScriptScope {
   record: RecordType<unknown>
+  readonly constants = new ScriptConstants()
   #fields = new Map<string, Defined>()
   #names = 0
   readonly #declared: string[] = []
@@ -152,6 +158,10 @@ class ResultScope implements ScriptScope {
 
   bytesOf(name: string): BytesScript | undefined {
     return this.field(name).bytes
+  }
+
+  constant(value: unknown): string {
+    return this.constants.nameOf(value)
   }
 
   temporary(): string {

@@ -25,6 +25,12 @@ export function checkExpression(expression: Expression, record: RecordType<unkno
       const of = checkExpression(expression.of, record)
       return 'problem' in of ? of : { type: boolean }
     }
+    case 'lookup': {
+      const of = checkExpression(expression.of, record)
+      if ('problem' in of) return of
+      if (valueKindOf(of.type) !== 'string') return { problem: `lookup takes a string, not ${typeText(of.type)}` }
+      return { type: nullableWhere(expression.table.type, true) }
+    }
     case 'coalesce':
       return checkCoalesce(expression.operands, record)
   }

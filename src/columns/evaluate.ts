@@ -28,6 +28,16 @@ export function evaluationOf(expression: Expression): Evaluation {
       const { negated } = expression
       return (record) => (of(record) === null) !== negated
     }
+    case 'lookup': {
+      const of = evaluationOf(expression.of)
+      const { table } = expression
+      return (record) => {
+        const key = of(record)
+        if (key !== null && typeof key !== 'string')
+          throw new TypeError(`lookup takes a string, and got a ${typeof key}`)
+        return table.get(key)
+      }
+    }
     case 'coalesce': {
       const operands = expression.operands.map(evaluationOf)
       return (record) => {

@@ -16,6 +16,8 @@ export interface ScriptScope {
   field(name: string): ValueScript
   /** The bytes of a string field, where it is there as bytes. */
   bytesOf(name: string): BytesScript | undefined
+  /** The name of a value that generated text is to have in its scope. */
+  constant(value: unknown): string
   /** A fresh variable, declared outside of the text. */
   temporary(): string
 }
@@ -66,9 +68,21 @@ export function expressionScript(expression: Expression, scope: ScriptScope): Va
       const text = of.nullable ? `(${of.text}${expression.negated ? '!==' : '==='}null)` : String(expression.negated)
       return { text, nullable: false }
     }
+    case 'lookup':
+      return lookupScript(expression, scope)
     case 'coalesce':
       return coalesceScript(expression.operands.map((operand) => expressionScript(operand, scope)))
   }
+}
+
+/** A field is looked up by its bytes: no string is made. */
+function lookupScript({ of, table }: Expression & { readonly kind: 'lookup' }, scope: ScriptScope): ValueScript {
+  const name = scope.constant(table)
+  const bytes = of.kind === 'field' ? scope.bytesOf(of.name) : undefined
+  if (bytes === undefined) return { text: `${name}.get(${expressionScript(of, scope).text})`, nullable: true }
+  const { start, end } = bytes
+  const value = `${name}.getBytes(b,${start},${end})`
+  return { text: bytes.nullable ? `(${start}<0?null:${value})` : value, nullable: true }
 }
 
 /** The text of tests of which all have to be true. */
@@ -147,4 +161,19 @@ function bytesScript(
 export function isNullableExpression(expression: Expression, record: RecordType<unknown>): boolean {
   const checked = checkExpression(expression, record)
   return 'type' in checked && isNullable(checked.type)
+}
+
+/** Values that come into the scope of generated text, by their names. */
+export class ScriptConstants {
+  readonly values: Record<string, unknown> = {}
+  readonly #names = new Map<unknown, string>()
+
+  nameOf(value: unknown): string {
+    const known = this.#names.get(value)
+    if (known !== undefined) return known
+    const name = `constant${this.#names.size}`
+    this.#names.set(value, name)
+    this.values[name] = value
+    return name
+  }
 }

@@ -1,4 +1,5 @@
 import { nameText } from '../formats/type-text.ts'
+import type { LookupTable } from './lookup-table.ts'
 import type { OperationName } from './operations.ts'
 
 export type LiteralValue = string | number | boolean
@@ -12,6 +13,8 @@ export type Expression =
   /** Kleene's three-valued logic, as in SQL. */
   | { readonly kind: 'and' | 'or'; readonly left: Expression; readonly right: Expression }
   | { readonly kind: 'isNull'; readonly of: Expression; readonly negated: boolean }
+  /** The value of a constant table under a string; null where there is none. */
+  | { readonly kind: 'lookup'; readonly of: Expression; readonly table: LookupTable }
   /** The first operand that is not null. */
   | { readonly kind: 'coalesce'; readonly operands: readonly Expression[] }
 
@@ -34,6 +37,7 @@ export function operandsOf(expression: Expression): readonly Expression[] {
     case 'or':
       return [expression.left, expression.right]
     case 'isNull':
+    case 'lookup':
       return [expression.of]
   }
 }
@@ -60,6 +64,7 @@ export function substituted(expression: Expression, projection: ReadonlyMap<stri
     case 'or':
       return { ...expression, left: within(expression.left), right: within(expression.right) }
     case 'isNull':
+    case 'lookup':
       return { ...expression, of: within(expression.of) }
   }
 }
@@ -79,6 +84,8 @@ export function expressionText(expression: Expression): string {
       return `${expression.kind}(${list([expression.left, expression.right])})`
     case 'isNull':
       return `${expression.negated ? 'isNotNull' : 'isNull'}(${expressionText(expression.of)})`
+    case 'lookup':
+      return `lookup(${expressionText(expression.of)}, ${expression.table.text})`
     case 'coalesce':
       return `coalesce(${list(expression.operands)})`
   }

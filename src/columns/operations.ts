@@ -24,6 +24,7 @@ const string = ['string'] as const
 const strings = ['string', 'string'] as const
 
 type Comparable = string | number
+const decimal = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
 /**
  * Strings are ordered by code points, as their UTF-8 bytes are. UTF-16 units order them alike but for surrogates, which
@@ -117,6 +118,12 @@ export const operations = {
   lower: text((value) => value.toLowerCase(), 'toLowerCase'),
   upper: text((value) => value.toUpperCase(), 'toUpperCase'),
   trim: text((value) => value.trim(), 'trim'),
+  toNumber: {
+    operands: string,
+    result: 'double',
+    mayBeNull: true,
+    evaluate: (value: string) => (decimal.test(value) ? Number(value) + 0 : null),
+  },
   length: {
     operands: string,
     result: 'int32',

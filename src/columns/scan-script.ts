@@ -9,7 +9,13 @@ import { isNullable, withoutNull } from './check-expression.ts'
 import type { ColumnBatch } from './column-batch.ts'
 import type { ScanPlan } from './column-plan.ts'
 import type { Expression } from './expression.ts'
-import { conditionScript, expressionScope, expressionScript, type ScriptScope } from './expression-script.ts'
+import {
+  conditionScript,
+  expressionScope,
+  expressionScript,
+  ScriptConstants,
+  type ScriptScope,
+} from './expression-script.ts'
 
 /** Where the rows of one receiver are put. */
 export interface ColumnTarget {
@@ -69,12 +75,17 @@ ${key.put}
 w.timestamps[n]=t;${puts.join('')}w.count=n+1;if(n===511)target.flush()}
 progress.records+=records;progress.highestTimestamp=highest;return i}`
   const lexer = { cursor, escapedStringAt, numberAt, powers, skipString, skipValue }
-  return compile('column-scan', { ...expressionScope, ...lexer, finish, hashKey, isKey, mixBlock, targets }, body)
+  return compile(
+    'column-scan',
+    { ...expressionScope, ...scope.constants.values, ...lexer, finish, hashKey, isKey, mixBlock, targets },
+    body,
+  )
 }
 
 /** Fields of a source's record as its scan leaves them: numbers as values, strings as bytes, made to strings where needed. */
 class ScanScope implements ScriptScope {
   readonly record: RecordType<unknown>
+  readonly constants = new ScriptConstants()
   #temporaries = 0
   readonly #strings = new Set<number>()
 
@@ -110,6 +121,10 @@ class ScanScope implements ScriptScope {
     const type = this.record.fields[index]?.type
     if (type === undefined || withoutNull(type).kind !== 'string') return undefined
     return { start: `s${index}`, end: `e${index}`, nullable: isNullable(type) }
+  }
+
+  constant(value: unknown): string {
+    return this.constants.nameOf(value)
   }
 
   temporary(): string {

@@ -3,6 +3,7 @@ import { boolean, double, int32, long, nullable, record, string } from 'millrace
 import { describe, expect, test } from 'vitest'
 import { checkExpression } from '../../../src/columns/check-expression.ts'
 import { evaluationOf } from '../../../src/columns/evaluate.ts'
+import { LookupTable } from '../../../src/columns/lookup-table.ts'
 import { compareText } from '../../../src/columns/operations.ts'
 import { typeText } from '../../../src/formats/type-text.ts'
 
@@ -45,6 +46,13 @@ test.each([
   [col('l').abs(), 3, 'double'],
   [col('s').lt('B'), true, 'boolean'],
   [lit(2 ** 40), 2 ** 40, 'long'],
+  [col('s').lookup({ Aé: 'x' }), 'x', 'nullable<string>'],
+  [col('s').lookup(new Map([['b', 1]])), null, 'nullable<int32>'],
+  [col('s').lookup({ Aé: 0.5 }).coalesce(2), 0.5, 'double'],
+  [col('s').toNumber(), null, 'nullable<double>'],
+  [lit('-12.50').toNumber(), -12.5, 'nullable<double>'],
+  [lit('-0').toNumber(), 0, 'nullable<double>'],
+  [lit(' 1').toNumber(), null, 'nullable<double>'],
 ])('%# an expression has a value and a type', (expression, expected, expectedType) => {
   expect(evaluate(expression)).toBe(expected)
   expect(typeOf(expression)).toBe(expectedType)
@@ -56,6 +64,7 @@ test.each([
   [col('i').plus(lit('1')), 'plus takes a number, but operand 2 is string'],
   [col('s').eq(1), "eq compares values of one kind, but field 's' is string and operand 2 is int32"],
   [col('b').lt(true), "lt compares numbers or strings, but field 'b' is boolean"],
+  [col('i').lookup({ a: 1 }), 'lookup takes a string, not int32'],
   [col('n').coalesce('x'), 'coalesce takes values of one type, not int32 and string'],
 ])('%# what does not fit together is named', (expression, problem) => {
   expect(typeOf(expression)).toBe(problem)
@@ -85,5 +94,32 @@ test.each([null, undefined, Number.NaN, {}])('%j is no operand', (operand) => {
     expect.unreachable()
   } catch (error) {
     expect(isMillraceError(error) && error.code).toBe('MR_JOB_DEFINITION')
+  }
+})
+
+test('a table has values of one kind', () => {
+  expect(() => col('s').lookup({ a: 1, b: 'x' } as never)).toThrow('a table has strings or finite numbers')
+  expect(() => col('s').lookup({ a: Number.NaN })).toThrow('a table has strings or finite numbers')
+  expect(evaluate(col('s').lookup({}))).toBe(null)
+  expect(evaluate(col('s').lookup({ constructor: 'x' }))).toBe(null)
+})
+
+test('a table finds by bytes what it finds by text', () => {
+  const keys = [
+    '',
+    'a',
+    'ab',
+    'abc',
+    'é',
+    '日本',
+    '\u{1f600}',
+    ...Array.from({ length: 500 }, (_, index) => `key ${index}`),
+  ]
+  for (const more of [[], ['\ufffd']]) {
+    const table = new LookupTable(new Map([...keys, ...more].map((key) => [key, `${key}!`])))
+    for (const key of [...keys, 'b', 'key', 'key 500', '\ufffd']) {
+      const bytes = Buffer.from(`x${key}x`)
+      expect(table.getBytes(bytes, 1, bytes.length - 1)).toBe(table.get(key))
+    }
   }
 })

@@ -61,6 +61,13 @@ const rows: fc.Arbitrary<Row & Written> = fc.record({
   style: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(4) }),
 })
 
+const sizeOf = new Map([
+  ['', 1.5],
+  ['abc', 2],
+  ['日本', -3],
+])
+const nameOf = { a: 'é', ab: 'x', é: 'ab', '\ufffd': '\u{1f600}' }
+
 /** Expressions of each kind over the fields of a row. */
 const { number, text, truth } = fc.letrec<{ number: Numeric; text: Numeric; truth: Numeric }>((tie) => {
   const pair = (name: 'number' | 'text' | 'truth') => fc.tuple(tie(name), tie(name)) as fc.Arbitrary<[never, never]>
@@ -82,6 +89,8 @@ const { number, text, truth } = fc.letrec<{ number: Numeric; text: Numeric; trut
           .map(([l, m]) => l[m]()),
       ),
       of(each('text').map((l) => l.length())),
+      of(each('text').map((l) => l.lookup(sizeOf))),
+      of(each('text').map((l) => l.concat('1').toNumber())),
       of(pair('number').map(([l, r]) => (l as Numeric).coalesce(r))),
     ),
     text: fc.oneof(
@@ -89,6 +98,7 @@ const { number, text, truth } = fc.letrec<{ number: Numeric; text: Numeric; trut
       a([col('name'), col('note'), lit('ab'), lit('é')]),
       of(fc.tuple(each('text'), fc.constantFrom('lower', 'upper', 'trim' as const)).map(([l, m]) => l[m]())),
       of(pair('text').map(([l, r]) => (l as Numeric).concat(r))),
+      of(each('text').map((l) => l.lookup(nameOf))),
       of(fc.tuple(each('text'), fc.nat(2)).map(([l, from]) => l.substring(from * 2))),
       of(pair('text').map(([l, r]) => (l as Numeric).coalesce(r))),
     ),
