@@ -82,8 +82,14 @@ describe('record batches', () => {
           const sound = encodeBatches(list)
           const right = seenIn(sound)
           const seen = atOnce(() => seenIn(damaged(sound, damage, afterBaseOffset)))
-          // No checksum covers base offsets: those after the first batch may be others, but they rise.
-          expect(seen.map(withoutOffset)).toEqual(right.slice(0, seen.length).map(withoutOffset))
+          // No checksum covers base offsets: those after the first batch may be others, but they rise. So a batch that
+          // is repeated behind another base offset is sound to everybody; what it holds was written all the same.
+          if (damage.some(({ kind }) => kind === 'repeat')) {
+            const written = right.map(withoutOffset)
+            for (const record of seen) expect(written).toContainEqual(withoutOffset(record))
+          } else {
+            expect(seen.map(withoutOffset)).toEqual(right.slice(0, seen.length).map(withoutOffset))
+          }
           for (const [index, { offset }] of seen.entries())
             expect(offset).toBeGreaterThan(seen[index - 1]?.offset ?? -1)
         }),
