@@ -1,4 +1,4 @@
-// npm run bench -- w1|w2|w3|w6 [--tier untyped|typed|columns, for w2] [--set long|default|short] [--runs 5] [--warm 1]
+// npm run bench -- w1|w2|w3|w6 [--tier untyped|typed|columns, for w2 and w3] [--set long|default|short] [--runs 5] [--warm 1]
 
 // Runs the workload through the command line as a user would and prints one JSON line, as bench/peers/bench.sh does for the peers.
 import { spawn } from 'node:child_process'
@@ -24,7 +24,7 @@ const name = positionals[0] ?? ''
 const workload = workloads[name]
 // The default set's name has no letter; w6 has no other.
 const suffix = { long: 'l', default: '', short: 's' }[name === 'w6' ? 'default' : flags.set]
-const tiers = name === 'w2' ? ['untyped', 'typed', 'columns'] : ['untyped', 'typed']
+const tiers = name === 'w2' || name === 'w3' ? ['untyped', 'typed', 'columns'] : ['untyped', 'typed']
 if (workload === undefined || suffix === undefined || !tiers.includes(flags.tier)) {
   process.stderr.write(
     'usage: npm run bench -- w1|w2|w3|w6 [--tier untyped|typed|columns] [--set long|default|short] [--runs n] [--warm n]\n',

@@ -1,5 +1,7 @@
+import { evaluationOf } from '../columns/evaluate.ts'
 import type { Duration } from '../common/duration.ts'
-import { declaredDurationMs, declaredSynchronousFunction, declaredText } from './declaration.ts'
+import { declaredDurationMs, declaredSynchronousFunction } from './declaration.ts'
+import { col, Expression } from './expressions.ts'
 import type { WatermarkGenerator, WatermarkOutput, WatermarkSpecification } from './watermarks.ts'
 
 /**
@@ -66,22 +68,28 @@ export class WatermarkStrategy<T> {
    * Takes the timestamp, epoch milliseconds, from the record. Left out, a record keeps the timestamp of its source, such
    * as Kafka's. Call it last: the type of the record is inferred from the stream that gets the strategy.
    * @param timestampOf gets the record, and the timestamp that it had before (`noTimestamp`: none); or the name of the
-   *   field that holds it
+   *   field that holds it; or an expression, such as `col('time').toNumber()`
    */
   withTimestamps<Value extends T>(
     timestampOf: (value: Value, recordTimestamp: number) => number,
   ): WatermarkStrategy<Value>
   withTimestamps<Field extends string>(field: Field): WatermarkStrategy<{ readonly [Name in Field]: number }>
+  withTimestamps<Field extends string>(
+    expression: Expression<Field, number | null, string>,
+  ): WatermarkStrategy<{ readonly [Name in Field]: unknown }>
   withTimestamps<Value extends T>(
-    timestampOf: string | ((value: Value, recordTimestamp: number) => number),
+    timestampOf:
+      | string
+      | Expression<string, number | null, string>
+      | ((value: Value, recordTimestamp: number) => number),
   ): WatermarkStrategy<Value> {
-    if (typeof timestampOf === 'string') {
-      const timestampField = declaredText(timestampOf, 'WatermarkStrategy.withTimestamps', 'the name of the field')
-      const read = (value: Value): number => (value as Readonly<Record<string, number>>)[timestampField] as number
-      return new WatermarkStrategy<Value>({ ...this.specification, timestampOf: read, timestampField })
+    if (typeof timestampOf === 'string' || timestampOf instanceof Expression) {
+      const { data: timestampExpression } = typeof timestampOf === 'string' ? col(timestampOf) : timestampOf
+      const evaluate = evaluationOf(timestampExpression) as (value: unknown) => number
+      return new WatermarkStrategy<Value>({ ...this.specification, timestampOf: evaluate, timestampExpression })
     }
     declaredSynchronousFunction(timestampOf, 'WatermarkStrategy.withTimestamps', 'timestampOf')
-    const { timestampField: _, ...others } = this.specification
+    const { timestampExpression: _, ...others } = this.specification
     return new WatermarkStrategy<Value>({ ...others, timestampOf })
   }
 

@@ -1,3 +1,5 @@
+import type { Expression } from '../columns/expression.ts'
+
 /** Where a generator puts watermarks. */
 export interface WatermarkOutput {
   /** No record with a timestamp at or below `watermark` is expected any more. Lower ones than before are ignored. */
@@ -19,8 +21,8 @@ export interface WatermarkSpecification<T> {
   readonly timestampOf: ((value: T, recordTimestamp: number) => number) | undefined
   /** undefined: no watermarks. */
   readonly createGenerator: (() => WatermarkGenerator<T>) | undefined
-  /** The field that timestampOf reads, where it was given by name. */
-  readonly timestampField?: string
+  /** What timestampOf computes, where it was given by name or as an expression. */
+  readonly timestampExpression?: Expression
   /** The generator cares for timestamps alone, and of several records for the highest. */
   readonly highestTimestampOnly?: true
   /** A split without records for this long holds back no watermark (R19); undefined: never idle. */

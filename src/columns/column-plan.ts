@@ -29,7 +29,7 @@ export interface ColumnValue {
 export interface ScanPlan {
   readonly record: RecordType<unknown>
   /** undefined: the record's own timestamp. */
-  readonly timestampField: string | undefined
+  readonly timestamp: Expression | undefined
   readonly conditions: readonly Expression[]
   readonly keys: readonly Expression[]
   readonly values: readonly Expression[]

@@ -31,6 +31,7 @@ export interface BytesScript {
 /** What generated text calls: to be in its scope. */
 export const expressionScope = {
   operations,
+  numberOfBytes,
   and3: (left: boolean | null, right: boolean | null): boolean | null => {
     if (left === false || right === false) return false
     return left === null || right === null ? null : true
@@ -102,7 +103,7 @@ function literalText(value: string | number | boolean): string {
 }
 
 function callScript(call: Expression & { readonly kind: 'call' }, scope: ScriptScope): ValueScript {
-  const fromBytes = bytesScript(call, scope)
+  const fromBytes = bytesScript(call, scope) ?? numberScript(call, scope)
   if (fromBytes !== undefined) return fromBytes
   const definition = operationOf(call.operation)
   const operands = call.operands.map((operand) => expressionScript(operand, scope))
@@ -155,6 +156,32 @@ function bytesScript(
   for (let index = 0; index < wanted.length; index++) tests.push(`b[${bytes.start}+${index}]===${wanted[index]}`)
   const text = `${operation === 'ne' ? '!' : ''}(${tests.join('&&')})`
   return bytes.nullable ? { text: `(${bytes.start}<0?null:${text})`, nullable: true } : { text, nullable: false }
+}
+
+/** A field made to a number from its bytes. */
+function numberScript(
+  { operation, operands: [field] }: Expression & { readonly kind: 'call' },
+  scope: ScriptScope,
+): ValueScript | undefined {
+  if (operation !== 'toNumber' || field?.kind !== 'field') return undefined
+  const bytes = scope.bytesOf(field.name)
+  if (bytes === undefined) return undefined
+  const text = `numberOfBytes(b,${bytes.start},${bytes.end})`
+  return { text: bytes.nullable ? `(${bytes.start}<0?null:${text})` : text, nullable: true }
+}
+
+/** Digits alone are read at once: up to 15 of them are exact. */
+function numberOfBytes(bytes: Buffer, start: number, end: number): number | null {
+  const length = end - start
+  let number = 0
+  let index = length > 0 && length <= 15 ? start : end
+  for (; index < end; index++) {
+    const digit = (bytes[index] as number) - 48
+    if (digit < 0 || digit > 9) break
+    number = number * 10 + digit
+  }
+  const isRead = index === end && length > 0 && length <= 15
+  return isRead ? number : operations.toNumber.evaluate(bytes.toString('utf8', start, end))
 }
 
 /** Whether the type of an expression allows null. */

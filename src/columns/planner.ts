@@ -1,9 +1,10 @@
 import type { DataType, RecordType } from '../formats/data-type.ts'
 import { scannedRecordType } from '../formats/json.ts'
+import { typeText } from '../formats/type-text.ts'
 import type { ChainedOperator, JobEdge, JobGraph, JobVertex } from '../graph/job-graph.ts'
 import type { OperatorSpec, SourceSpec } from '../graph/operator-spec.ts'
 import type { RecordAggregate } from './aggregate.ts'
-import { isNullable, valueKindOf, withoutNull } from './check-expression.ts'
+import { checkExpression, valueKindOf, withoutNull } from './check-expression.ts'
 import type { ColumnValue, CombinePlan, EdgeColumns, ReceivePlan, ScanPlan, TailStep, Tier } from './column-plan.ts'
 import { type Expression, expressionText, substituted } from './expression.ts'
 import { isNullableExpression } from './expression-script.ts'
@@ -201,7 +202,7 @@ function planScan(
   const overSource = (expression: Expression): Expression => substituted(expression, projection)
   return {
     record,
-    timestampField: source.spec.watermarks.timestampField,
+    timestamp: source.spec.watermarks.timestampExpression,
     conditions,
     keys: keyFields.map((name) => overSource({ kind: 'field', name })),
     values: values.map(({ expression }) => overSource(expression)),
@@ -238,12 +239,13 @@ function scannedRecord({ source, watermarks }: SourceSpec): RecordType<unknown> 
   if (record === undefined) return 'only values of json(record({ … })) are scanned'
   const odd = record.fields.find(({ type }) => valueKindOf(type) === undefined)
   if (odd !== undefined) return `field '${odd.name}' is ${withoutNull(odd.type).kind}, and only scalars are scanned`
-  if (watermarks.timestampOf !== undefined && watermarks.timestampField === undefined) {
+  if (watermarks.timestampOf !== undefined && watermarks.timestampExpression === undefined) {
     return "its timestamps are given by a function: withTimestamps('field') needs no objects"
   }
-  const time = record.fields.find(({ name }) => name === watermarks.timestampField)
-  if (time !== undefined && (valueKindOf(time.type) !== 'number' || isNullable(time.type))) {
-    return `field '${time.name}', which gives the timestamps, is no number, or may be null`
+  if (watermarks.timestampExpression !== undefined) {
+    const time = checkExpression(watermarks.timestampExpression, record)
+    if ('problem' in time) return `its timestamps: ${time.problem}`
+    if (valueKindOf(time.type) !== 'number') return `its timestamps are ${typeText(time.type)}, not numbers`
   }
   if (watermarks.createGenerator !== undefined && watermarks.highestTimestampOnly !== true) {
     return 'its watermark generator gets records'

@@ -54,7 +54,7 @@ export function compileScan({ plan, targets }: ScanParts, layout: JsonLayout): S
   if (text === undefined) return undefined
   const scope = new ScanScope(plan.record)
   const conditions = plan.conditions.map((condition) => `(${conditionScript(condition, scope)})`).join('&&')
-  const timestamp = plan.timestampField === undefined ? 'stamps[i]' : scope.field(plan.timestampField).text
+  const timestamp = timestampText(plan.timestamp, scope)
   const key = keyText(plan.keys, scope)
   const puts = plan.values.map((expression, index) => valueText(expression, { index, scope }))
   const mask = targets.length - 1
@@ -66,7 +66,7 @@ let c=0,i=from,records=0,highest=progress.highestTimestamp;
 scan:for(;i<count;i++){let p=starts[i];if(p<0)continue;const end=ends[i];if(end<=p||b[end-1]!==125)break scan;
 ${text.declare}${text.read}
 ${scope.declarations}
-const t=${timestamp};
+${timestamp}
 ${conditions === '' ? '' : `if(!(${conditions})){${count}continue}`}
 ${key.hash}
 ${count}
@@ -130,6 +130,13 @@ class ScanScope implements ScriptScope {
   temporary(): string {
     return `y${this.#temporaries++}`
   }
+}
+
+/** Sets t. What is no timestamp is left to the objects, which say so. */
+function timestampText(timestamp: Expression | undefined, scope: ScanScope): string {
+  if (timestamp === undefined) return 'const t=stamps[i];'
+  const { text } = expressionScript(timestamp, scope)
+  return `const t=${text};if(!Number.isFinite(t))break scan;`
 }
 
 /** `hash` sets h; what can be no key is left to the objects, which say so. `put` writes the key's canonical bytes (R36). */

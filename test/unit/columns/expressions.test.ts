@@ -3,8 +3,9 @@ import { boolean, double, int32, long, nullable, record, string } from 'millrace
 import { describe, expect, test } from 'vitest'
 import { checkExpression } from '../../../src/columns/check-expression.ts'
 import { evaluationOf } from '../../../src/columns/evaluate.ts'
+import { expressionScope } from '../../../src/columns/expression-script.ts'
 import { LookupTable } from '../../../src/columns/lookup-table.ts'
-import { compareText } from '../../../src/columns/operations.ts'
+import { compareText, operations } from '../../../src/columns/operations.ts'
 import { typeText } from '../../../src/formats/type-text.ts'
 
 const type = record({ s: string(), i: int32(), l: long(), d: double(), b: boolean(), n: nullable(int32()) })
@@ -121,5 +122,31 @@ test('a table finds by bytes what it finds by text', () => {
       const bytes = Buffer.from(`x${key}x`)
       expect(table.getBytes(bytes, 1, bytes.length - 1)).toBe(table.get(key))
     }
+  }
+})
+
+test('a number is read from bytes as from text', () => {
+  const texts = [
+    '',
+    '0',
+    '007',
+    '-1',
+    '1.5',
+    '1e3',
+    '123456789012345',
+    '1234567890123456789',
+    ' 1',
+    '1 ',
+    'x',
+    '1x',
+    '+1',
+    '.5',
+    '²',
+    'Infinity',
+  ]
+  for (const text of texts) {
+    const bytes = Buffer.from(`9${text}9`)
+    const expected = operations.toNumber.evaluate(text)
+    expect(expressionScope.numberOfBytes(bytes, 1, bytes.length - 1), text).toBe(expected)
   }
 })

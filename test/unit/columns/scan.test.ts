@@ -39,7 +39,13 @@ function scanned(rows: readonly Row[], keys: readonly string[]) {
     },
   }
   target.batch.open(new ArrayBuffer(columnBufferLength({ values: 1 })))
-  const plan = { record: type, timestampField: 'size', conditions: [], keys: keys.map(field), values: [field('ratio')] }
+  const plan = {
+    record: type,
+    timestamp: field('size'),
+    conditions: [],
+    keys: keys.map(field),
+    values: [field('ratio')],
+  }
   const layout = layoutOf(bytes, 0, ends[0] as number) as JsonLayout
   const scan = compileScan({ plan, targets: [target, target, target] }, layout)
   const progress: ScanProgress = {

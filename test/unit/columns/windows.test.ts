@@ -5,6 +5,7 @@ import {
   col,
   count,
   EventTimeSessionWindows,
+  job,
   max,
   min,
   RestartStrategies,
@@ -18,6 +19,9 @@ import {
 import { int32, long, nullable, record, string } from 'millrace/formats'
 import { collectingSink, FAIL, scriptedSource, startTestCluster } from 'millrace/testing'
 import { expect, test } from 'vitest'
+import { buildJob } from '../../../src/api/job.ts'
+import { createJobGraph } from '../../../src/graph/chaining.ts'
+import { planOf } from '../../../src/graph/plan.ts'
 import { jsonSource, type Written } from './support.ts'
 
 const type = record({ user: string(), shop: int32(), cents: int32(), discount: nullable(int32()), at: long() })
@@ -107,6 +111,45 @@ test('windows on columns, over typed objects and untyped records give equal resu
     { numRuns: 15, interruptAfterTimeLimit: 8000 },
   )
 }, 60_000)
+
+test('the Yahoo benchmark: views, the campaign of their ad, and a time that is a string', async () => {
+  const event = record({ ad: string(), kind: string(), time: string() })
+  type Event = { readonly ad: string; readonly kind: string; readonly time: string } & Written
+  const campaigns = { 'ad 1': 'spring', 'ad 2': 'summer', 'ad 3': 'spring' }
+  const events: readonly Event[] = Array.from({ length: 300 }, (_, index) => ({
+    ad: `ad ${index % 4}`,
+    kind: index % 3 === 0 ? 'view' : 'click',
+    time: `${1_700_000_000_000 + index * 100}`,
+    style: index % 7 === 0 ? 3 : 0,
+  }))
+  const counts = async (columns: 'auto' | 'off'): Promise<readonly string[]> => {
+    await using cluster = startTestCluster()
+    const sink = collectingSink<unknown>()
+    const build = (env: StreamExecutionEnvironment): void => {
+      env.setParallelism(2)
+      env
+        .fromSource(
+          jsonSource<Event>([events, events], event),
+          WatermarkStrategy.forMonotonousTimestamps().withTimestamps(col('time').toNumber()),
+          'events',
+        )
+        .where(col('kind').eq('view'))
+        .select({ campaign: col('ad').lookup(campaigns).coalesce('none') })
+        .keyBy('campaign')
+        .window(TumblingEventTimeWindows.of('10s'))
+        .aggregate({ views: count() })
+        .sinkTo(sink, 'sink')
+    }
+    const { vertices } = planOf(createJobGraph(buildJob(job('views', build), [], {})))
+    expect(vertices[0]?.operators.map(({ tier }) => tier?.split(':')[0])).toEqual(['columns', 'columns', 'columns'])
+    const running = await cluster.start(build, { configuration: { 'pipeline.columns': columns } })
+    expect((await running.result()).state).toBe('FINISHED')
+    return sink.records.map((value) => inspect(value)).toSorted()
+  }
+  const expected = await counts('off')
+  expect(expected).toHaveLength(9)
+  expect(await counts('auto')).toEqual(expected)
+})
 
 test('a window gives the fields of the key, the results, and where it begins and ends', async () => {
   await using cluster = startTestCluster()

@@ -30,7 +30,7 @@ const plan: CombinePlan = {
     { expression: { kind: 'field', name: 'bonus' }, nullable: true },
   ],
   valueOf: [-1, 0, 1],
-  scan: { record: type, timestampField: undefined, conditions: [], keys: [], values: [] },
+  scan: { record: type, timestamp: undefined, conditions: [], keys: [], values: [] },
 }
 const slices: WindowCombination = { kind: 'slices', sliceMs: 10, offsetMs: 3, aggregate: functions }
 const sessions: WindowCombination = { kind: 'sessions', gapMs: 7, aggregate: functions }
