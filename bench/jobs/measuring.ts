@@ -31,19 +31,20 @@ export function firstMoment(): Moment | undefined {
   return first
 }
 
-/** The same format; notes the moment of the first record and then steps aside, so that it costs nothing per record. */
+/**
+ * Notes the moment of the first record and then steps aside, so that it costs nothing per record. It stays the same
+ * format, whose values may be scanned: the first ones are decoded, until the scan has learned how they are written.
+ */
 export function noted<T>(format: Format<T>): Format<T> {
-  return {
-    name: format.name,
-    type: format.type,
-    createEncoder: () => format.createEncoder(),
+  const createDecoder = format.createDecoder.bind(format)
+  return Object.assign(format, {
     createDecoder() {
-      const decoder = format.createDecoder()
+      const decoder = createDecoder()
       noteFirst(decoder, 'decode')
       noteFirst(decoder, 'decodeView')
       return decoder
     },
-  }
+  })
 }
 
 /** Puts a method before the decoder's own that notes the moment and takes itself away. */
