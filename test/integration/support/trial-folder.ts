@@ -62,7 +62,12 @@ ${body}
 
   checkpoints(job: string, run: number): readonly string[] {
     const records = join(this.path, '.millrace', 'checkpoints', job, `run-${run}`, 'records')
-    return existsSync(records) ? readdirSync(records).toSorted() : []
+    // A record that is being written has a temporary name, and is no checkpoint yet.
+    return existsSync(records)
+      ? readdirSync(records)
+          .filter((name) => /^chk-\d+\.json$/.test(name))
+          .toSorted()
+      : []
   }
 
   remove(): void {
