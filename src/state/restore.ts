@@ -70,7 +70,9 @@ export async function restoreOperator(options: RestoreOperatorOptions): Promise<
   options.operatorState.restore(await restoredLists(options, isRescaled ? parts : own, parts))
   return {
     committables: options.committed ? [] : committablesFor(options, parts),
-    watermark: lowestWatermark(isRescaled ? parts : own),
+    // Without keys the watermark is that of what the subtask read, and before it another parallelism may deal records
+    // out otherwise: an ended subtask of old may get some (R33).
+    watermark: lowestWatermark(isRescaled || options.keyedState === undefined ? parts : own),
   }
 }
 

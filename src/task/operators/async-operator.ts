@@ -25,8 +25,6 @@ interface StoredCall {
 
 /** How far the input of one subtask was. */
 interface StoredInput {
-  readonly subtaskIndex: number
-  readonly parallelism: number
   readonly watermark: number
 }
 
@@ -61,7 +59,7 @@ export class AsyncOperator extends OperatorBase {
 
   /** What was in flight begins again, and the watermarks between it stay where they were. */
   override open(): void {
-    const last = lastWatermark(this.#storedInput.get(), this.context)
+    const last = lowest(this.#storedInput.get().map(({ watermark }) => watermark))
     for (const { value, timestamp, after } of this.#stored.get().toSorted((left, right) => left.after - right.after)) {
       this.#flight.addWatermark(Math.min(after, last))
       this.#flight.add(value, timestamp)
@@ -82,9 +80,9 @@ export class AsyncOperator extends OperatorBase {
   }
 
   override snapshot(): OperatorSnapshot {
-    const { subtaskIndex, parallelism, operatorState } = this.context
+    const { operatorState } = this.context
     this.#stored.update(this.#flight.stored())
-    this.#storedInput.update([{ subtaskIndex, parallelism, watermark: this.#flight.lastWatermark }])
+    this.#storedInput.update([{ watermark: this.#flight.lastWatermark }])
     const snapshot = operatorState.snapshot()
     this.#stored.clear()
     this.#storedInput.clear()
@@ -215,12 +213,9 @@ class Flight implements GeneratedWatermarks, AsynchronousResults {
 }
 
 /**
- * The watermark of the input in the checkpoint: the own one, and after a change of the parallelism, since records may come
- * from any old subtask, the lowest.
+ * The lowest of all old subtasks: records may now come from any of them, in flight or not, also where only the operators
+ * before this one have another parallelism (R33). Ended subtasks had seen the last watermark.
  */
-function lastWatermark(inputs: readonly StoredInput[], { subtaskIndex, parallelism }: OperatorContext): number {
-  const isRescaled = inputs.some((input) => input.parallelism !== parallelism)
-  const counted = isRescaled ? inputs : inputs.filter((input) => input.subtaskIndex === subtaskIndex)
-  if (counted.length === 0) return noWatermark
-  return counted.reduce((lowest, { watermark }) => Math.min(lowest, watermark), Number.POSITIVE_INFINITY)
+function lowest(watermarks: readonly number[]): number {
+  return watermarks.length === 0 ? noWatermark : Math.min(...watermarks)
 }
