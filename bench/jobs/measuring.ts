@@ -37,7 +37,9 @@ export function firstMoment(): Moment | undefined {
  */
 export function noted<T>(format: Format<T>): Format<T> {
   const createDecoder = format.createDecoder.bind(format)
-  return Object.assign(format, {
+  // Formats of one value are shared and frozen: theirs is one of its own that inherits the rest.
+  const noting: Format<T> = Object.isFrozen(format) ? Object.create(format) : format
+  return Object.assign(noting, {
     createDecoder() {
       const decoder = createDecoder()
       noteFirst(decoder, 'decode')
