@@ -5,6 +5,7 @@ import type { InputReceiver, OperatorContext, OperatorSnapshot } from '../operat
 import { BroadcastElementContext } from './broadcast-element-context.ts'
 import { BroadcastStates } from './broadcast-states.ts'
 import { ElementContext } from './element-context.ts'
+import { closeFunction, openFunction } from './function-life.ts'
 import { OpeningContext } from './opening-context.ts'
 import { OperatorBase } from './operator-base.ts'
 import { TimestampedCollector } from './timestamped-collector.ts'
@@ -34,13 +35,7 @@ export class BroadcastProcessOperator extends OperatorBase {
   }
 
   override open(): void {
-    const opening = new OpeningContext(this.context)
-    try {
-      this.#process.open?.(opening)
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'open')
-    }
-    opening.close()
+    openFunction(this.#process, new OpeningContext(this.context), this.operatorName)
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -60,11 +55,7 @@ export class BroadcastProcessOperator extends OperatorBase {
   }
 
   override endInput(): void {
-    try {
-      this.#process.close?.()
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'close')
-    }
+    closeFunction(this.#process, this.operatorName)
   }
 
   override snapshot(_barrier: CheckpointBarrier): OperatorSnapshot {

@@ -5,6 +5,7 @@ import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
 import type { InputReceiver, OperatorContext, OperatorSnapshot } from '../operator.ts'
 import { BroadcastElementContext } from './broadcast-element-context.ts'
 import { BroadcastStates } from './broadcast-states.ts'
+import { closeFunction, openFunction } from './function-life.ts'
 import { FunctionTimers } from './function-timers.ts'
 import { KeySelection } from './key-selection.ts'
 import { KeyedElementContext } from './keyed-element-context.ts'
@@ -45,13 +46,7 @@ export class KeyedBroadcastProcessOperator extends OperatorBase {
   }
 
   override open(): void {
-    const opening = new KeyedOpeningContext(this.context, this.#keys.keyedState)
-    try {
-      this.#process.open?.(opening)
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'open')
-    }
-    opening.close()
+    openFunction(this.#process, new KeyedOpeningContext(this.context, this.#keys.keyedState), this.operatorName)
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -79,11 +74,7 @@ export class KeyedBroadcastProcessOperator extends OperatorBase {
   }
 
   override endInput(): void {
-    try {
-      this.#process.close?.()
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'close')
-    }
+    closeFunction(this.#process, this.operatorName)
     this.#timers.dropProcessingTimeTimers()
   }
 

@@ -2,6 +2,7 @@ import type { KeyedCoProcessFunction } from '../../api/co-functions.ts'
 import type { Key, KeySelector } from '../../api/functions.ts'
 import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
 import type { InputReceiver, OperatorContext, OperatorSnapshot } from '../operator.ts'
+import { closeFunction, openFunction } from './function-life.ts'
 import { FunctionTimers } from './function-timers.ts'
 import { KeySelection } from './key-selection.ts'
 import { KeyedElementContext } from './keyed-element-context.ts'
@@ -45,13 +46,7 @@ export class KeyedCoProcessOperator extends OperatorBase {
   }
 
   override open(): void {
-    const opening = new KeyedOpeningContext(this.context, this.#firstKeys.keyedState)
-    try {
-      this.#process.open?.(opening)
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'open')
-    }
-    opening.close()
+    openFunction(this.#process, new KeyedOpeningContext(this.context, this.#firstKeys.keyedState), this.operatorName)
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -78,11 +73,7 @@ export class KeyedCoProcessOperator extends OperatorBase {
   }
 
   override endInput(): void {
-    try {
-      this.#process.close?.()
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'close')
-    }
+    closeFunction(this.#process, this.operatorName)
     this.#timers.dropProcessingTimeTimers()
   }
 

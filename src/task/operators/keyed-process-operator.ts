@@ -1,6 +1,7 @@
 import type { Key, KeyedProcessFunction } from '../../api/functions.ts'
 import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
 import type { OperatorContext, OperatorSnapshot } from '../operator.ts'
+import { closeFunction, openFunction } from './function-life.ts'
 import { FunctionTimers } from './function-timers.ts'
 import { KeySelection } from './key-selection.ts'
 import { KeyedElementContext } from './keyed-element-context.ts'
@@ -28,13 +29,7 @@ export class KeyedProcessOperator extends OperatorBase {
   }
 
   override open(): void {
-    const opening = new KeyedOpeningContext(this.context, this.#keys.keyedState)
-    try {
-      this.#process.open?.(opening)
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'open')
-    }
-    opening.close()
+    openFunction(this.#process, new KeyedOpeningContext(this.context, this.#keys.keyedState), this.operatorName)
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -61,11 +56,7 @@ export class KeyedProcessOperator extends OperatorBase {
   }
 
   override endInput(): void {
-    try {
-      this.#process.close?.()
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'close')
-    }
+    closeFunction(this.#process, this.operatorName)
     this.#timers.dropProcessingTimeTimers()
   }
 

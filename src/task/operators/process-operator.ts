@@ -2,6 +2,7 @@ import type { ProcessFunction } from '../../api/functions.ts'
 import type { CheckpointBarrier } from '../../state/checkpoint-record.ts'
 import type { OperatorContext, OperatorSnapshot } from '../operator.ts'
 import { ElementContext } from './element-context.ts'
+import { closeFunction, openFunction } from './function-life.ts'
 import { OpeningContext } from './opening-context.ts'
 import { OperatorBase } from './operator-base.ts'
 import { TimestampedCollector } from './timestamped-collector.ts'
@@ -21,13 +22,7 @@ export class ProcessOperator extends OperatorBase {
   }
 
   override open(): void {
-    const opening = new OpeningContext(this.context)
-    try {
-      this.#process.open?.(opening)
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'open')
-    }
-    opening.close()
+    openFunction(this.#process, new OpeningContext(this.context), this.operatorName)
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -49,11 +44,7 @@ export class ProcessOperator extends OperatorBase {
   }
 
   override endInput(): void {
-    try {
-      this.#process.close?.()
-    } catch (error) {
-      throw userFunctionError(error, this.operatorName, 'close')
-    }
+    closeFunction(this.#process, this.operatorName)
   }
 
   override snapshot(_barrier: CheckpointBarrier): OperatorSnapshot {
