@@ -9,7 +9,6 @@ import type { JobState, JobStatus } from '../coordinator/job-master/job-status.t
 import { requiredSlots } from '../graph/execution-graph.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
 import type { SlotMemory } from '../task/slot-protocol.ts'
-import { turn } from '../task/turn.ts'
 import { WorkerSlotHost } from '../task/worker-slot-host.ts'
 import { enumeratorsFor } from './connectors.ts'
 import { evaluateJob } from './evaluate-job.ts'
@@ -110,20 +109,37 @@ async function follow(
   tick()
   const result = await client.result
   running = false
-  await flushed(process.stdout)
-  // Told first: a thread that does not end may cost the process (R32), not the result.
+  const closed = cluster.close()
+  await printedAll(closed, process.stdout)
+  // Told before a thread that does not end may cost the process (R32): that is not to cost the result.
   await report({ type: 'ended', state: result.state, error: result.error, progress: progressOf(client.status()) })
-  await cluster.close()
+  await closed
   await storage.close()
 }
 
+/** A thread that holds on longer than this has printed what it had to print. */
+const lastLinesLimitMs = 2000
+
 /**
- * What the slots have printed has left the process. A slot's lines and its report of the end come by two ports, whose
- * order nobody promises; both have arrived when the end is known, and a turn of the event loop handles either.
+ * What the slots have printed has left the process. A slot's lines wait in streams of its thread while the reader of
+ * this process's output is slow; they are through when the slots are closed, however long the reader takes.
  */
-async function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  for (let turns = 0; turns < 3; turns++) await turn()
-  await new Promise<void>((resolve) => {
+async function printedAll(closed: Promise<void>, stream: NodeJS.WriteStream): Promise<void> {
+  let open = true
+  const end = closed.then(() => {
+    open = false
+  })
+  do {
+    const { promise: limit, resolve } = Promise.withResolvers<void>()
+    const timer = systemPorts.clock.schedule(lastLinesLimitMs, resolve)
+    await Promise.race([end, limit])
+    timer.cancel()
+  } while (open && stream.writableNeedDrain)
+  await flushed(stream)
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
     stream.write('', () => resolve())
   })
 }

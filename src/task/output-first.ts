@@ -8,7 +8,7 @@ export interface ThreadOutput {
 }
 
 /** A reader that has stopped reading must not keep the end of an attempt back. */
-const limitMs = 1000
+const limitMs = 5000
 
 /**
  * Tells the end of an attempt only when what the job's functions have printed has left the thread: it may be ended
@@ -35,7 +35,7 @@ export class OutputFirst {
     }
   }
 
-  /** Resolves when everything that was printed has left the thread, or after a second. */
+  /** Resolves when everything that was printed has left the thread, or after five seconds. */
   async written(): Promise<void> {
     if (this.#isEmpty()) return
     const { promise: tooLong, resolve } = Promise.withResolvers<void>()

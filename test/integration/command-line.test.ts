@@ -263,7 +263,7 @@ test('what a slot prints is alone on standard output, to the last line, and the 
 test('what functions print themselves is on standard output to the last line, also before an error', async () => {
   folder.writeJob(
     'logging',
-    `  env.fromSequence(1, 20_000).map((n) => {
+    `  env.fromSequence(1, Number(args[1] ?? 20_000)).map((n) => {
     console.log(n)
     if (n === Number(args[0])) throw new Error('enough')
     return n
@@ -274,6 +274,11 @@ test('what functions print themselves is on standard output to the last line, al
   const failed = await folder.run(['logging.ts', '-p', '1', '--', '15000'])
   expect(failed.stdout.trimEnd().split('\n').at(-1)).toBe('15000')
   expect(failed.code).toBe(1)
+  // A reader that comes late: what is printed backs up into the threads of the job, which has long ended.
+  const late = folder.start(['logging.ts', '-p', '1', '--', '0', '100000'])
+  late.child.stdout?.pause()
+  setTimeout(() => late.child.stdout?.resume(), 3000)
+  expect((await late.result).stdout.trimEnd().split('\n')).toHaveLength(100_000)
 })
 
 test('flags win over variables, those over millrace.yaml, and the cores are the default', async () => {

@@ -90,7 +90,7 @@ test('a function that throws, an exit, a timer, a promise and a heap that runs f
 
 test('slots that die at random moments, also while they restore and commit, change no result', async () => {
   const [deaths, lifeMs] = fullDrill ? [40, 2500] : [4, 1200]
-  const args = [String(deaths), String(fullDrill ? 200_000 : 40_000), 'out', '4', String(lifeMs)]
+  const args = [String(deaths), String(fullDrill ? 200_000 : 40_000), 'out', '16', String(lifeMs)]
   const result = await run({ job: 'mortal-slots', settings: { 'restart-strategy.fixed-delay.attempts': '1000' }, args })
   expect(result.code, result.stderr).toBe(0)
   expect(numberFaults(totals(), Number(args[1]))).toEqual([])
