@@ -1,5 +1,6 @@
 import type { ColumnAggregate } from '../columns/aggregate.ts'
 import { evaluationOf } from '../columns/evaluate.ts'
+import { lowest } from '../common/number-order.ts'
 import type { DataType, DeclaredType } from '../formats/data-type.ts'
 import { declaredSynchronousFunction, declaredText } from './declaration.ts'
 import { Expression, type FieldValue, type ValueOf } from './expressions.ts'
@@ -125,7 +126,10 @@ export function sum(selected: Selected): NumberAggregate<unknown, SumAccumulator
   }
 }
 
-/** The lowest number of all records, by a function or by the name of a field. */
+/**
+ * The lowest number of all records, by a function or by the name of a field. In the order of Java's Double.compare: NaN is
+ * above all numbers, so it is the lowest only where there is nothing else, and −0 is below 0.
+ */
 export function min<T>(selector: (value: T) => number): NumberAggregate<T, ExtremeAccumulator>
 export function min<Name extends string>(field: Name): FieldAggregate<WithNumber<Name>, ExtremeAccumulator, Field<Name>>
 export function min<Name extends string, Value, Nulls extends string>(
@@ -134,11 +138,11 @@ export function min<Name extends string, Value, Nulls extends string>(
 export function min(selected: Selected): NumberAggregate<unknown, ExtremeAccumulator> {
   return {
     ...columnOf(selected, 'min'),
-    ...extreme(selectorOf(selected, 'min'), 'Min', Number.POSITIVE_INFINITY, Math.min),
+    ...extreme(selectorOf(selected, 'min'), 'Min', Number.NaN, lowest),
   }
 }
 
-/** The highest number of all records, by a function or by the name of a field. */
+/** The highest number of all records, by a function or by the name of a field. NaN is above all numbers, as in `min`. */
 export function max<T>(selector: (value: T) => number): NumberAggregate<T, ExtremeAccumulator>
 export function max<Name extends string>(field: Name): FieldAggregate<WithNumber<Name>, ExtremeAccumulator, Field<Name>>
 export function max<Name extends string, Value, Nulls extends string>(

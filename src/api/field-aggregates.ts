@@ -1,3 +1,4 @@
+import { isBefore } from '../common/number-order.ts'
 import { declaredSynchronousFunction, declaredText } from './declaration.ts'
 import type { ReduceFunction } from './functions.ts'
 
@@ -54,7 +55,7 @@ export function recordBy<T>(
 }
 
 function orderOf(which: 'min' | 'max'): (left: Comparable, right: Comparable) => boolean {
-  return which === 'min' ? (left, right) => left < right : (left, right) => left > right
+  return which === 'min' ? isBefore : (left, right) => isBefore(right, left)
 }
 
 function comparableOf<T>(selected: string | ((value: T) => Comparable), subject: string): (value: T) => Comparable {

@@ -1,9 +1,10 @@
 import type { RecordColumns } from '../api/sink.ts'
 import { decodeKey } from '../common/key.ts'
+import { lowest } from '../common/number-order.ts'
 import type { RecordType } from '../formats/data-type.ts'
 import { compile } from '../formats/generated-text.ts'
 import type { ByteTable } from '../state/byte-table.ts'
-import { type NamedAggregate, slotsOf } from './aggregate.ts'
+import { combinationText, type NamedAggregate, slotsOf } from './aggregate.ts'
 import { withoutNull } from './check-expression.ts'
 import type { ColumnBatch } from './column-batch.ts'
 import type { ReceivePlan } from './column-plan.ts'
@@ -53,7 +54,7 @@ ${output.put}m++}
 ${output.close}return m}`
   return compile(
     'column-aggregate',
-    { ...expressionScope, ...scope.constants.values, decodeKey, table, target, ...output.scope },
+    { ...expressionScope, ...scope.constants.values, decodeKey, lowest, table, target, ...output.scope },
     body,
   )
 }
@@ -80,7 +81,7 @@ function resultText(
   const x = `values[${value}][i]`
   const { operation } = aggregate
   if (operation === 'count') return `const r${index}=${at}+1;${at}=r${index};`
-  const combined = operation === 'min' || operation === 'max' ? `Math.${operation}(${at},${x})` : `${at}+${x}`
+  const combined = combinationText(aggregate, at, x)
   const result = operation === 'avg' ? `${at}/${countAt}` : at
   if (nullable) {
     return `if(nulls[${value}][i]===0){${at}=${combined};${countAt}+=1}const r${index}=${countAt}===0?null:${result};`

@@ -1,4 +1,5 @@
 import type { AggregateFunction } from '../api/functions.ts'
+import { lowest } from '../common/number-order.ts'
 import type { DataType, DeclaredType, RecordField, RecordType } from '../formats/data-type.ts'
 import { checkExpression, isNullable, valueKindOf, withoutNull } from './check-expression.ts'
 import { evaluationOf } from './evaluate.ts'
@@ -66,7 +67,8 @@ export function resultFields({ results }: RecordAggregate): readonly RecordField
 }
 
 export function initialValue({ operation }: ColumnAggregate): number {
-  if (operation === 'min') return Number.POSITIVE_INFINITY
+  // What comes behind all numbers, so that it changes nothing.
+  if (operation === 'min') return Number.NaN
   return operation === 'max' ? Number.NEGATIVE_INFINITY : 0
 }
 
@@ -154,6 +156,12 @@ function partOf(named: NamedAggregate): Part {
   }
 }
 
+/** The text of an aggregate's next value, in a script in whose scope `lowest` is. */
+export function combinationText({ operation }: ColumnAggregate, at: string, value: string): string {
+  if (operation === 'min') return `lowest(${at},${value})`
+  return operation === 'max' ? `Math.max(${at},${value})` : `${at}+${value}`
+}
+
 function combinationOf({ operation }: ColumnAggregate): (left: number, right: number) => number {
   switch (operation) {
     case 'count':
@@ -161,7 +169,7 @@ function combinationOf({ operation }: ColumnAggregate): (left: number, right: nu
     case 'avg':
       return (left, right) => left + right
     case 'min':
-      return Math.min
+      return lowest
     case 'max':
       return Math.max
   }

@@ -1,5 +1,6 @@
+import { lowest } from '../common/number-order.ts'
 import { compile, quoted } from '../formats/generated-text.ts'
-import { type NamedAggregate, type RecordAggregate, slotsOf } from './aggregate.ts'
+import { combinationText, type NamedAggregate, type RecordAggregate, slotsOf } from './aggregate.ts'
 import type { ColumnBatch } from './column-batch.ts'
 import type { CombinePlan } from './column-plan.ts'
 
@@ -31,7 +32,7 @@ let start=batch.keysStart;
 for(let i=0;i<count;i++){const end=keyEnds[i],j=table.entryOf(start,end,hashes[i],timestamps[i])*${slot};start=end;
 ${texts.join('\n')}
 if(table.unsettled)table.settle()}}`
-  return compile('column-combine', { table }, body)
+  return compile('column-combine', { lowest, table }, body)
 }
 
 function foldText(
@@ -42,7 +43,7 @@ function foldText(
   const { operation } = aggregate
   if (operation === 'count') return `${at}+=1;`
   const x = `x${value}[i]`
-  const fold = operation === 'min' || operation === 'max' ? `${at}=Math.${operation}(${at},${x});` : `${at}+=${x};`
+  const fold = `${at}=${combinationText(aggregate, at, x)};`
   const counted = nullable || operation === 'avg' ? `${fold}a[j+${slot + 1}]+=1;` : fold
   return nullable ? `if(n${value}[i]===0){${counted}}` : counted
 }

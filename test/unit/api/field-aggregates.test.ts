@@ -84,3 +84,34 @@ test('the same over windows', async () => {
   })
   expect(results.toSorted()).toEqual(['max 5', 'maxBy pad 5', 'min pen 1', 'minBy cap 1', 'sum pen 10'])
 })
+
+test.each([undefined, record({ shop: string(), price: double() })])(
+  'numbers are in the order of Double.compare: NaN is above all others, and -0 below 0',
+  async (type) => {
+    await using cluster = startTestCluster()
+    const prices = [Number.NaN, 3, 0, Number.NaN, -0, 5].map((price) => ({ shop: 'a', price }))
+    const running = (name: 'min' | 'max' | 'minBy' | 'maxBy') =>
+      cluster.runAndCollect((env) => {
+        const stream = type === undefined ? env.fromCollection(prices) : env.fromCollection(prices, { type })
+        return stream
+          .keyBy((sale) => sale.shop)
+          [name]('price')
+          .map(({ price }) => price)
+      })
+    const byFunction = (name: 'min' | 'max') =>
+      cluster.runAndCollect((env) =>
+        env
+          .fromCollection(prices)
+          .keyBy((sale) => sale.shop)
+          [name]((sale) => sale.price),
+      )
+    const lowest = [Number.NaN, 3, 0, 0, -0, -0]
+    const highest = prices.map(() => Number.NaN)
+    expect(await running('min')).toEqual(lowest)
+    expect(await running('minBy')).toEqual(lowest)
+    expect(await byFunction('min')).toEqual(lowest)
+    expect(await running('max')).toEqual(highest)
+    expect(await running('maxBy')).toEqual(highest)
+    expect(await byFunction('max')).toEqual(highest)
+  },
+)

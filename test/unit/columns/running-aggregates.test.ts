@@ -221,6 +221,8 @@ function declare(stream: DataStream<Row>, { conditions, label, measure, keys, af
       bonuses: sum('bonus'),
       middle: avg('size'),
       measured: sum(col('measure')),
+      least: min(col('measure')),
+      most: max(col('measure')),
     }) as DataStream<Readonly<Record<string, unknown>>> as DataStream<{
     n: number
     mean: number | null

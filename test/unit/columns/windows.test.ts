@@ -85,7 +85,16 @@ async function run({ splits, windows, failAt, parallelisms }: Shape, way: Way): 
       .where(col('cents').ne(0))
       .keyBy('user', 'shop')
       .window(windows)
-      .aggregate({ n: count(), cents: sum('cents'), low: min('discount'), high: max('cents'), mean: avg('discount') })
+      .aggregate({
+        n: count(),
+        cents: sum('cents'),
+        low: min('discount'),
+        high: max('cents'),
+        mean: avg('discount'),
+        // NaN for even ones.
+        least: min(col('cents').modulo(2).dividedBy(0)),
+        most: max(col('cents').modulo(2).dividedBy(0)),
+      })
       .where(col('n').plus(col('windowStart')).ne(1))
       .sinkTo(sink, 'sink')
   }

@@ -1,14 +1,17 @@
 import {
   AsyncDataStream,
   type DataStream,
+  type Key,
   outputTag,
+  type SingleOutputStreamOperator,
   type StreamExecutionEnvironment,
   WatermarkStrategy,
 } from 'millrace'
 import { mapped, numbers, tagged, timerFunction } from './functions.ts'
 import { type Input, type Item, itemType, keyOf, numberOf } from './item.ts'
 import type { JobParts } from './job-parts.ts'
-import type { FreePipeline, Placement, Stream } from './job-shape.ts'
+import type { Counting, FreePipeline, Placement, Stream } from './job-shape.ts'
+import { builtOfTwo, builtWithBroadcastState } from './two-input-job.ts'
 
 export function buildFree(
   env: StreamExecutionEnvironment,
@@ -20,16 +23,20 @@ export function buildFree(
     parts.sink(end, sink)
     return
   }
-  const counted = end
-    .keyBy((item) => keyOf(count.key, item))
-    .aggregate(numbers(parts.declared), {
-      withKey: (key, result): Item => {
-        parts.throws.at(count.name)
-        const number = numberOf(count.key, key)
-        return { id: `${count.name} ${number}`, key: number, amount: result.count }
-      },
-    })
+  const counted = countedOf(end, count, parts)
   parts.sink(parts.typed(counted, count), sink)
+}
+
+function countedOf(end: DataStream<Item>, count: Counting, parts: JobParts): SingleOutputStreamOperator<Item> {
+  const { name, key: kind, size, slide } = count
+  const keyed = end.keyBy((item) => keyOf(kind, item))
+  const withKey = (key: Key, result: { readonly count: number }): Item => {
+    parts.throws.at(name)
+    const number = numberOf(kind, key)
+    return { id: `${name} ${number}`, key: number, amount: result.count }
+  }
+  if (size === undefined) return keyed.aggregate(numbers(parts.declared), { withKey })
+  return keyed.countWindow(size, slide).aggregate(numbers(parts.declared), { withKey })
 }
 
 function streamOf(env: StreamExecutionEnvironment, stream: Stream, parts: JobParts): DataStream<Item> {
@@ -75,6 +82,14 @@ function streamOf(env: StreamExecutionEnvironment, stream: Stream, parts: JobPar
     }
     case 'timers':
       return timers(of(stream.input), stream, parts)
+    case 'windowJoin':
+    case 'coGroup':
+    case 'intervalJoin':
+    case 'keyedConnect':
+    case 'keyedBroadcast':
+      return builtOfTwo(stream, [of(stream.left), of(stream.right)], parts)
+    case 'broadcastState':
+      return builtWithBroadcastState(stream, [of(stream.left), of(stream.right)], parts)
     default: {
       const never: never = stream
       throw new TypeError(String(never))

@@ -181,7 +181,8 @@ export function sinksOf({ pipelines }: JobShape): ReadonlyMap<string, Collecting
   const names = pipelines.flatMap((pipeline) => {
     const { name } = pipeline.sink
     const operator = pipeline.type === 'ordered' ? pipeline.operator : undefined
-    return operator?.kind === 'window' && operator.sideOutput ? [name, `${name}-late`] : [name]
+    const hasLate = operator !== undefined && 'sideOutput' in operator && operator.sideOutput
+    return hasLate ? [name, `${name}-late`] : [name]
   })
   return new Map(names.map((name) => [name, collectingSink<Item>()]))
 }

@@ -1,4 +1,5 @@
-import type { EventTimeWindowAssigner } from 'millrace'
+import type { EventTimeWindowAssigner, WindowAssigner } from 'millrace'
+import type { EvictorCase, TriggerCase } from '../../task/operators/support/general-window-reference.ts'
 import type { Input, KeyKind } from './item.ts'
 
 /** Settings that every operator of a random job has. */
@@ -34,6 +35,20 @@ export interface SourceShape extends Placement {
 /** Partitioners after which it does not matter which subtask has a record. */
 export type Redistribution = 'rebalance' | 'rescale' | 'shuffle'
 
+/** What reads two streams whose records may come in any order between them. */
+export type TwoInputs =
+  | {
+      readonly kind: 'windowJoin' | 'coGroup'
+      readonly assigner: EventTimeWindowAssigner
+      readonly allowedLatenessMs: number
+    }
+  | { readonly kind: 'intervalJoin'; readonly lowerMs: number; readonly upperMs: number }
+  /** Timers and state of both inputs of one key; or of a keyed input, beside the state that the other one broadcasts. */
+  | { readonly kind: 'keyedConnect' | 'keyedBroadcast'; readonly sizeMs: number }
+
+export type TwoInputStream = TwoInputs &
+  Placement & { readonly left: Stream; readonly right: Stream; readonly key: KeyKind }
+
 /**
  * A stream whose records are the same set however subtasks interleave: no record is late, and no operator cares for the
  * order of its input.
@@ -48,6 +63,14 @@ export type Stream =
   | (Placement & { readonly kind: 'twice' | 'connect'; readonly input: Stream })
   | (Placement & { readonly kind: 'broadcast'; readonly input: Stream; readonly copies: number })
   | { readonly kind: 'union'; readonly inputs: readonly Stream[] }
+  | TwoInputStream
+  /** Broadcast state of an operator without keys; `copies` is its parallelism. */
+  | (Placement & {
+      readonly kind: 'broadcastState'
+      readonly left: Stream
+      readonly right: Stream
+      readonly copies: number
+    })
   | (Placement & {
       readonly kind: 'window'
       readonly input: Stream
@@ -58,11 +81,18 @@ export type Stream =
     })
   | (Placement & { readonly kind: 'timers'; readonly input: Stream; readonly sizeMs: number; readonly key: KeyKind })
 
+/** Count windows; a running count where `size` is undefined. */
+export interface Counting extends Placement {
+  readonly key: KeyKind
+  readonly size: number | undefined
+  readonly slide: number | undefined
+}
+
 /** What follows a stream at its end: counts are a set too, but their timestamps are anybody's. */
 export interface FreePipeline {
   readonly type: 'free'
   readonly stream: Stream
-  readonly count: (Placement & { readonly key: KeyKind }) | undefined
+  readonly count: Counting | undefined
   readonly sink: Placement
 }
 
@@ -75,6 +105,16 @@ export type OrderedOperator =
       readonly compute: Computation
       readonly allowedLatenessMs: number
       readonly sideOutput: boolean
+    }
+  | {
+      readonly kind: 'triggeredWindow'
+      readonly assigner: WindowAssigner
+      readonly compute: Computation
+      readonly allowedLatenessMs: number
+      readonly sideOutput: boolean
+      readonly trigger: TriggerCase
+      readonly purging: boolean
+      readonly evictor: EvictorCase | undefined
     }
 
 /** One split, so that the order of all records of a key, and of watermarks between them, is known: late ones too. */

@@ -1,11 +1,15 @@
 import {
   type DataStream,
+  type Evictor,
+  type Key,
   outputTag,
   type SingleOutputStreamOperator,
   type StreamExecutionEnvironment,
   type WatermarkOutput,
   WatermarkStrategy,
+  type WindowedStream,
 } from 'millrace'
+import { evictorFor, triggerFor } from '../../task/operators/support/general-window-cases.ts'
 import { collected, mapped, numbers, orderedFunction, reduceInOrder } from './functions.ts'
 import { type Input, type Item, itemType, keyOf, numberOf, short } from './item.ts'
 import type { JobParts } from './job-parts.ts'
@@ -37,15 +41,15 @@ export function buildOrdered(env: StreamExecutionEnvironment, pipeline: OrderedP
     else items = parts.filter(items, stage, stage.modulus)
   }
   const { operator } = pipeline
-  if (operator.kind !== 'window') {
+  if (operator.kind !== 'window' && operator.kind !== 'triggeredWindow') {
     parts.sink(parts.typed(keyed(items, pipeline, parts), operator), sink)
     return
   }
   const late = outputTag<Item>(`${operator.name}-late`, parts.declared ? itemType : { kind: 'untyped' })
-  const windows = items
-    .keyBy((item) => keyOf(pipeline.key, item))
-    .window(operator.assigner)
-    .allowedLateness(operator.allowedLatenessMs)
+  const windows = triggered(
+    items.keyBy((item) => keyOf(pipeline.key, item)).window(operator.assigner),
+    operator,
+  ).allowedLateness(operator.allowedLatenessMs)
   const taken = operator.sideOutput ? windows.sideOutputLateData(late) : windows
   const results = parts.typed(
     parts.compute(taken, { ...operator, compute: computationOf(operator), key: pipeline.key }),
@@ -55,11 +59,21 @@ export function buildOrdered(env: StreamExecutionEnvironment, pipeline: OrderedP
   if (operator.sideOutput) parts.sink(results.getSideOutput(late), sink, `${sink.name}-late`)
 }
 
+type WindowOperator = Extract<OrderedOperator, { readonly kind: 'window' | 'triggeredWindow' }>
+
+function triggered(windows: WindowedStream<Item, Key>, operator: WindowOperator): WindowedStream<Item, Key> {
+  if (operator.kind === 'window') return windows
+  const trigger = triggerFor(operator)
+  const evictor = evictorFor(operator.evictor)
+  const withTrigger = trigger === undefined ? windows : windows.trigger(trigger)
+  return evictor === undefined ? withTrigger : withTrigger.evictor(evictor as Evictor<Item>)
+}
+
 /**
  * Combined parts of sessions are judged as a whole: after a restore the sender's watermark may be behind the receiver's,
  * and a record that is late alone is then taken with its neighbour (R34). The reference knows no such thing.
  */
-function computationOf({ assigner, compute }: Extract<OrderedOperator, { readonly kind: 'window' }>): Computation {
+function computationOf({ assigner, compute }: WindowOperator): Computation {
   if (assigner.kind !== 'session') return compute
   if (compute === 'combinableNumbers') return 'numbers'
   return compute === 'combinableAggregate' ? 'aggregate' : compute
@@ -93,6 +107,7 @@ function keyed(
     case 'function':
       return byKey.process(orderedFunction(name, key, parts.declared))
     case 'window':
+    case 'triggeredWindow':
       throw new TypeError('windows are built elsewhere')
     default: {
       const never: never = operator

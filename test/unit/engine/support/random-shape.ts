@@ -1,7 +1,9 @@
 import fc from 'fast-check'
-import type { EventTimeWindowAssigner } from 'millrace'
-import { type Input, type KeyKind, keyKinds } from './item.ts'
+import type { EventTimeWindowAssigner, WindowAssigner } from 'millrace'
+import type { EvictorCase, TriggerCase } from '../../task/operators/support/general-window-reference.ts'
+import { type Input, keyKinds } from './item.ts'
 import {
+  type Counting,
   computations,
   type FreePipeline,
   type JobShape,
@@ -11,6 +13,7 @@ import {
   type Placement,
   type SourceShape,
   type Stream,
+  type TwoInputs,
 } from './job-shape.ts'
 
 /** Shapes are drawn with these names; `named` makes them unique. */
@@ -84,6 +87,21 @@ const plainKinds = [
   ...(['async', 'connect', 'rescale', 'shuffle'] as const),
 ]
 
+const twoInputKinds: fc.Arbitrary<TwoInputs> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('windowJoin', 'coGroup'),
+      assigner,
+      allowedLatenessMs: lateness,
+    }),
+  },
+  fc
+    .record({ lowerMs: fc.integer({ min: -30, max: 20 }), widthMs: fc.integer({ min: 0, max: 30 }) })
+    .map(({ lowerMs, widthMs }) => ({ kind: 'intervalJoin' as const, lowerMs, upperMs: lowerMs + widthMs })),
+  fc.record({ kind: fc.constantFrom('keyedConnect', 'keyedBroadcast'), sizeMs: fc.integer({ min: 5, max: 50 }) }),
+)
+
 const { stream } = fc.letrec<{ stream: Stream; input: Stream }>((tie) => {
   const input = tie('stream')
   const plain = (kind: (typeof plainKinds)[number]): fc.Arbitrary<Stream> =>
@@ -104,6 +122,19 @@ const { stream } = fc.letrec<{ stream: Stream; input: Stream }>((tie) => {
   const timers: fc.Arbitrary<Stream> = withPlace(
     fc.record({ kind: fc.constant('timers' as const), input, sizeMs: fc.integer({ min: 5, max: 50 }), key }),
   )
+  const twoInputs: fc.Arbitrary<Stream> = withPlace(
+    fc
+      .tuple(fc.record({ left: input, right: input, key }), twoInputKinds)
+      .map(([inputs, kind]) => ({ ...inputs, ...kind })),
+  )
+  const broadcastState: fc.Arbitrary<Stream> = withPlace(
+    fc.record({
+      kind: fc.constant('broadcastState' as const),
+      left: input,
+      right: input,
+      copies: fc.integer({ min: 1, max: 3 }),
+    }),
+  )
   return {
     input: freeSource,
     stream: fc.oneof(
@@ -115,16 +146,19 @@ const { stream } = fc.letrec<{ stream: Stream; input: Stream }>((tie) => {
       union,
       { weight: 4, arbitrary: window },
       { weight: 3, arbitrary: timers },
+      { weight: 6, arbitrary: twoInputs },
+      broadcastState,
     ),
   }
 })
 
-const keyed: fc.Arbitrary<Placement & { readonly key: KeyKind }> = withPlace(key.map((kind) => ({ key: kind })))
+const countSize = fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined, freq: 2 })
+const counting: fc.Arbitrary<Counting> = withPlace(fc.record({ key, size: countSize, slide: countSize }))
 
 const freePipeline: fc.Arbitrary<FreePipeline> = fc.record({
   type: fc.constant('free' as const),
   stream,
-  count: fc.option(keyed, { nil: undefined, freq: 1 }),
+  count: fc.option(counting, { nil: undefined, freq: 1 }),
   sink: placement,
 })
 
@@ -153,6 +187,20 @@ const orderedSource: fc.Arbitrary<SourceShape> = fc
     interval,
   }))
 
+/** By event time and count: the wall clock of a job that fails is anybody's. */
+const trigger: fc.Arbitrary<TriggerCase> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('default' as const, 'eventTime' as const) }),
+  fc.record({ kind: fc.constant('count' as const), maxCount: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({ kind: fc.constant('continuousEventTime' as const), intervalMs: fc.integer({ min: 1, max: 25 }) }),
+)
+
+const doEvictAfter = fc.boolean()
+const evictor: fc.Arbitrary<EvictorCase | undefined> = fc.oneof(
+  fc.constant(undefined),
+  fc.record({ kind: fc.constant('count' as const), maxCount: fc.integer({ min: 0, max: 4 }), doEvictAfter }),
+  fc.record({ kind: fc.constant('time' as const), windowSizeMs: fc.integer({ min: 0, max: 40 }), doEvictAfter }),
+)
+
 const orderedOperator: fc.Arbitrary<OrderedOperator> = fc.oneof(
   fc.record({ kind: fc.constantFrom('reduce', 'aggregate', 'numbers', 'function', 'function') }),
   fc.record({
@@ -162,6 +210,19 @@ const orderedOperator: fc.Arbitrary<OrderedOperator> = fc.oneof(
     allowedLatenessMs: lateness,
     sideOutput: fc.boolean(),
   }),
+  fc
+    .record({
+      kind: fc.constant('triggeredWindow' as const),
+      assigner: fc.oneof<fc.Arbitrary<WindowAssigner>[]>(assigner, assigner, fc.constant({ kind: 'global' })),
+      compute,
+      allowedLatenessMs: lateness,
+      sideOutput: fc.boolean(),
+      trigger,
+      purging: fc.boolean(),
+      evictor,
+    })
+    // At the end of the input it fires once for all times to come: how often depends on the last watermark before that.
+    .filter(({ assigner: { kind }, trigger: { kind: when } }) => kind !== 'global' || when !== 'continuousEventTime'),
 )
 
 const orderedPipeline: fc.Arbitrary<OrderedPipeline> = fc.record({
@@ -224,6 +285,7 @@ function named(job: JobShape): JobShape {
   const streams = (one: Stream): Stream => {
     if (one.kind === 'source') return source(one)
     if (one.kind === 'union') return { ...one, inputs: one.inputs.map(streams) }
+    if ('left' in one) return { ...one, name: name(one.kind), left: streams(one.left), right: streams(one.right) }
     return { ...one, name: name(one.kind), input: streams(one.input) }
   }
   const place = <T extends Placement>(one: T, prefix: string): T => ({ ...one, name: name(prefix) })
@@ -259,6 +321,7 @@ function operatorsOf({ pipelines }: JobShape): readonly string[] {
 function functionsOf(one: Stream): readonly string[] {
   if (one.kind === 'source') return [`${one.name}-items`]
   if (one.kind === 'union') return one.inputs.flatMap(functionsOf)
+  if ('left' in one) return [one.name, ...functionsOf(one.left), ...functionsOf(one.right)]
   const own = one.kind === 'twice' ? [`${one.name}l`, `${one.name}r`] : [one.name]
   return [...own, ...functionsOf(one.input)]
 }

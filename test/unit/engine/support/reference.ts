@@ -1,17 +1,13 @@
-import fc from 'fast-check'
-import type { EventTimeWindowAssigner } from 'millrace'
-import { referenceWindows, type Step } from '../../task/operators/support/window-reference.ts'
+import { referenceOf } from '../../task/operators/support/general-window-reference.ts'
+import { type Firing, referenceWindows, type Step } from '../../task/operators/support/window-reference.ts'
 import { filtered, flatMapped, mapped, tagged, timersOfRecord } from './functions.ts'
 import { groupOf, type Item, itemOf, joined, type KeyKind, short } from './item.ts'
-import type { Computation, FreePipeline, JobShape, OrderedPipeline, Stream } from './job-shape.ts'
+import type { Computation, Counting, FreePipeline, JobShape, OrderedPipeline, Stream } from './job-shape.ts'
+import { checkSize, firingsOf, type Timed, timersOf, type WindowOfKey } from './timed-reference.ts'
+import { ofTwo } from './two-input-reference.ts'
 
 /** What a job's sinks have to hold in the end, by name, in any order. */
 export type Expected = Readonly<Record<string, readonly Item[]>>
-
-interface Timed {
-  readonly item: Item
-  readonly at: number
-}
 
 /** The result of a job, computed plainly: whole streams as lists, without time, splits, or state. */
 export function expectedOf({ pipelines }: JobShape): Expected {
@@ -28,11 +24,21 @@ function freeResult({ stream, count }: FreePipeline): readonly Item[] {
   if (count === undefined) return records
   const groups = Map.groupBy(records, (item) => groupOf(count.key, item))
   return [...groups].flatMap(([key, items]) =>
-    items.map((_, index) => ({ id: `${count.name} ${key}`, key, amount: index + 1 })),
+    countsOf(count, items.length).map((amount) => ({ id: `${count.name} ${key}`, key, amount })),
   )
 }
 
+/** How many records each result counts, of so many of a key. */
+function countsOf({ size, slide = size }: Counting, records: number): readonly number[] {
+  if (size === undefined || slide === undefined) return Array.from({ length: records }, (_, index) => index + 1)
+  return Array.from({ length: Math.floor(records / slide) }, (_, index) => Math.min(size, (index + 1) * slide))
+}
+
 function recordsOf(stream: Stream): readonly Timed[] {
+  return checkSize(recordsOfAnySize(stream))
+}
+
+function recordsOfAnySize(stream: Stream): readonly Timed[] {
   switch (stream.kind) {
     case 'source':
       return stream.splits.flat().map((input) => ({ item: itemOf(input), at: input.at }))
@@ -59,6 +65,17 @@ function recordsOf(stream: Stream): readonly Timed[] {
       return windowsOf(recordsOf(stream.input), stream)
     case 'timers':
       return timersOf(recordsOf(stream.input), stream)
+    case 'windowJoin':
+    case 'coGroup':
+    case 'intervalJoin':
+    case 'keyedConnect':
+    case 'keyedBroadcast':
+      return ofTwo(stream, recordsOf(stream.left), recordsOf(stream.right))
+    case 'broadcastState': {
+      const { name, copies } = stream
+      const broadcast = each(stream.right, (item) => Array.from({ length: copies }, () => mapped(`${name}b`, item)))
+      return [...each(stream.left, (item) => [mapped(name, item)]), ...broadcast]
+    }
     default: {
       const never: never = stream
       throw new TypeError(String(never))
@@ -70,37 +87,13 @@ function each(input: Stream, change: (item: Item) => readonly Item[]): readonly 
   return recordsOf(input).flatMap(({ item, at }) => change(item).map((changed) => ({ item: changed, at })))
 }
 
-interface WindowShape {
+interface WindowShape extends WindowOfKey {
   readonly name: string
-  readonly key: KeyKind
-  readonly assigner: EventTimeWindowAssigner
   readonly compute: Computation
-  readonly allowedLatenessMs: number
 }
 
-/**
- * A session and a record that begins where it ends become one (as in Flink), unless the watermark has reached the end of
- * the session before the record came: which of both happens is anybody's in a stream of several splits.
- */
-function discardTouchingSessions(records: readonly Timed[], { key, assigner }: WindowShape): void {
-  if (assigner.kind !== 'session') return
-  for (const group of Map.groupBy(records, ({ item }) => groupOf(key, item)).values()) {
-    const times = group.map(({ at }) => at).toSorted((left, right) => left - right)
-    fc.pre(times.every((time, index) => index === 0 || time - (times[index - 1] as number) !== assigner.gapMs))
-  }
-}
-
-/** Nothing is late: all records come, then the last watermark. */
 function windowsOf(records: readonly Timed[], shape: WindowShape): readonly Timed[] {
-  discardTouchingSessions(records, shape)
-  const steps: Step[] = records.map(({ item, at }, id) => ({
-    type: 'record',
-    value: { id, key: `${groupOf(shape.key, item)}`, amount: item.amount },
-    timestamp: at,
-  }))
-  steps.push({ type: 'watermark', watermark: Number.POSITIVE_INFINITY })
-  const { firings } = referenceWindows(shape.assigner, shape.allowedLatenessMs, steps)
-  return firings.flat().map((firing) => ({
+  return firingsOf(records, shape).map((firing) => ({
     item: windowItem(shape, firing, (id) => records[id]?.item as Item),
     at: firing.end - 1,
   }))
@@ -108,7 +101,7 @@ function windowsOf(records: readonly Timed[], shape: WindowShape): readonly Time
 
 function windowItem(
   { name, compute }: Pick<WindowShape, 'name' | 'compute'>,
-  firing: ReturnType<typeof referenceWindows>['firings'][number][number],
+  firing: Firing,
   itemAt: (id: number) => Item,
 ): Item {
   const items = firing.items.map(({ id }) => itemAt(id))
@@ -116,22 +109,6 @@ function windowItem(
   const what =
     compute === 'numbers' || compute === 'combinableNumbers' ? `${items.length}` : joined(items.map(({ id }) => id))
   return { id: short(`${name} ${firing.start}–${firing.end} ${what}`), key: Number(firing.key), amount }
-}
-
-/** Tumbling windows by timers: what lies before a timer of its key goes out with it. */
-function timersOf(
-  records: readonly Timed[],
-  { name, key, sizeMs }: { readonly name: string; readonly key: KeyKind; readonly sizeMs: number },
-): readonly Timed[] {
-  const groups = Map.groupBy(records, ({ item, at }) => `${groupOf(key, item)} ${Math.floor(at / sizeMs) + 1}`)
-  return [...groups].map(([group, timed]) => {
-    const [number, end] = group.split(' ').map(Number) as [number, number]
-    const timer = end * sizeMs
-    const items = timed.map(({ item }) => item)
-    const amount = items.reduce((sum, item) => sum + item.amount, 0)
-    const id = short(`${name} ${timer} ${items.length} ${joined(items.map((item) => item.id))}`)
-    return { item: { id, key: number, amount }, at: timer }
-  })
 }
 
 // ---- one split, in order ----
@@ -145,7 +122,7 @@ interface Watermark {
 function orderedResult(pipeline: OrderedPipeline): Expected {
   const events = eventsOf(pipeline)
   const { operator, sink, key } = pipeline
-  if (operator.kind === 'window') return windowResult(pipeline, events, operator)
+  if (operator.kind === 'window' || operator.kind === 'triggeredWindow') return windowResult(pipeline, events, operator)
   const groups = Map.groupBy(
     events.filter((event) => event.type === 'record'),
     ({ item }) => groupOf(key, item),
@@ -205,7 +182,7 @@ function staged(stage: OrderedPipeline['stages'][number], item: Item): readonly 
 function windowResult(
   { key, sink }: OrderedPipeline,
   events: readonly Event[],
-  operator: Extract<OrderedPipeline['operator'], { readonly kind: 'window' }>,
+  operator: Extract<OrderedPipeline['operator'], { readonly kind: 'window' | 'triggeredWindow' }>,
 ): Expected {
   const items: Item[] = []
   const steps = events.map((event): Step => {
@@ -214,7 +191,10 @@ function windowResult(
     const value = { id: items.length - 1, key: `${groupOf(key, event.item)}`, amount: event.item.amount }
     return { type: 'record', value, timestamp: event.at }
   })
-  const { firings, late } = referenceWindows(operator.assigner, operator.allowedLatenessMs, steps)
+  const { firings, late } =
+    operator.kind === 'window'
+      ? referenceWindows(operator.assigner, operator.allowedLatenessMs, steps)
+      : referenceOf(operator, [...steps.map((step) => ({ ...step, now: 0 }))])
   const itemAt = (id: number): Item => items[id] as Item
   const fired = { [sink.name]: firings.flat().map((firing) => windowItem(operator, firing, itemAt)) }
   return operator.sideOutput ? { ...fired, [`${sink.name}-late`]: late.map(({ id }) => itemAt(id)) } : fired
