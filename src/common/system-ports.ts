@@ -12,6 +12,9 @@ export const systemClock: Clock = {
   },
 }
 
+/** Another one in each thread and process. For what must not be foreseen, and shows in no result. */
+export const processSeed: number = randomBytes(4).readInt32LE(0)
+
 export const systemRandom: Random = { next: () => Math.random() }
 
 export const systemIds: IdSource = {

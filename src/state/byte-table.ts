@@ -1,18 +1,21 @@
 import { decodeKey, hashKeyIntoScratch, scratch, scratchKey, scratchLength } from '../common/key.ts'
 import { keyGroupOf } from '../common/key-groups.ts'
 import { murmur3 } from '../common/murmur3.ts'
+import { ByteTableCleanup } from './byte-table-cleanup.ts'
 import { ByteTableSnapshot } from './byte-table-snapshot.ts'
 import { ChangeLog } from './change-log.ts'
 import type { Chunk } from './chunk-reader.ts'
 import type { ChunkSubject } from './chunk-writer.ts'
+import { CrowdedKeys, crowdedSlot, mostEqualHashes } from './crowded-keys.ts'
 import type { CurrentKey } from './current-key.ts'
 import { Entry } from './entry.ts'
-import { EntryIndex, mixedHash, segmentShift, slotInSegment } from './entry-index.ts'
+import { EntryIndex, segmentShift, slotInSegment } from './entry-index.ts'
 import type { Keyed } from './key-index.ts'
 import type { ManagedMemory } from './managed-memory.ts'
 import type { NumericLayout } from './numeric-layout.ts'
 import type { StateTable } from './state-table.ts'
 import { deadStamp, restoredStamp, type StateVersion } from './state-version.ts'
+import { mixedHash } from './table-hash.ts'
 import type { PieceSink } from './table-snapshot.ts'
 import type { ValueReader } from './value-reader.ts'
 import type { TableOptions } from './value-table.ts'
@@ -54,14 +57,14 @@ export class ByteTable implements StateTable {
   readonly #version: StateVersion
   readonly #currentKey: CurrentKey
   readonly #index: EntryIndex
+  readonly #crowded = new CrowdedKeys()
+  readonly #cleanup = new ByteTableCleanup(this)
   /** Slot where the last search ended. */
   #slot = 0
   /** Entries that the shortest array has room for. */
   #room: number = firstCapacities.hashes
   #entries = 0
   #keysUsed = 0
-  /** Entries below have been looked at for expired ones. */
-  #cleaned = 0
   #keysFreed = 0
   #reserved = 0
   readonly #free: number[] = []
@@ -117,17 +120,18 @@ export class ByteTable implements StateTable {
     const mixed = mixedHash(hash)
     const slots = this.#index.segments[mixed >>> segmentShift] as Int32Array
     const mask = (slots.length >> 1) - 1
+    let equalHashes = 0
     for (let slot = slotInSegment(mixed, mask); ; slot = (slot + 1) & mask) {
       const entry = (slots[slot * 2 + 1] as number) - 1
-      if (entry < 0) {
-        this.#slot = slot
-        return this.#begin(view, start, end, hash)
-      }
-      if (slots[slot * 2] === hash && this.keyLengths[entry] === end - start && this.#hasKeyOf(entry, view, start)) {
+      if (entry < 0) break
+      if (slots[slot * 2] !== hash) continue
+      if (this.keyLengths[entry] === end - start && this.#hasKeyOf(entry, view, start)) {
         this.beforeChange(entry)
         return entry
       }
+      if (++equalHashes === mostEqualHashes) break
     }
+    return this.#begin(view, start, end, hash)
   }
 
   /** Before a value is changed (R6). */
@@ -143,7 +147,7 @@ export class ByteTable implements StateTable {
     this.#draining?.copyStamps()
     if (this.stamps[entry] !== this.#version.newStamp) {
       const tombstone = new Entry(this.keyAt(entry), this.hashes[entry] as number, undefined, undefined)
-      this.#log(this.groupIndexOf(entry)).removed(this.#version.stamp, tombstone)
+      this.logs[this.groupIndexOf(entry)]?.removed(this.#version.stamp, tombstone)
     }
     this.#removeFound(entry)
   }
@@ -154,19 +158,15 @@ export class ByteTable implements StateTable {
     this.#removeFound(entry)
   }
 
+  /** As expireFound, of any entry. */
+  expire(entry: number): void {
+    this.#searchOwn(entry)
+    this.expireFound(entry)
+  }
+
   /** Of a layout whose first column is the time of the last access. */
   cleanUp(entries: number): void {
-    const { timeToLive } = this.options
-    if (timeToLive === undefined) return
-    for (let looked = 0; looked < entries; looked++) {
-      if (this.#cleaned >= this.used) this.#cleaned = 0
-      const entry = this.#cleaned++
-      if (entry >= this.used || this.stamps[entry] === deadStamp) continue
-      if (!timeToLive.isExpired(this.columns[entry * this.layout.width] as number)) continue
-      const start = this.keyOffsets[entry] as number
-      this.#search(this.keys, start, start + (this.keyLengths[entry] as number), this.hashes[entry] as number)
-      this.expireFound(entry)
-    }
+    this.#cleanup.step(entries)
   }
 
   keyAt(entry: number): ReturnType<typeof decodeKey> {
@@ -175,10 +175,9 @@ export class ByteTable implements StateTable {
   }
 
   keysInUse(): readonly Keyed[] {
-    return Array.from(this.#index.entries(), (entry) => ({
-      key: this.keyAt(entry),
-      hash: this.hashes[entry] as number,
-    }))
+    const entries = Array.from({ length: this.used }, (_, entry) => entry)
+    const inUse = entries.filter((entry) => this.stamps[entry] !== deadStamp)
+    return inUse.map((entry) => ({ key: this.keyAt(entry), hash: this.hashes[entry] as number }))
   }
 
   groupIndexOf(entry: number): number {
@@ -239,22 +238,42 @@ export class ByteTable implements StateTable {
     const mask = (slots.length >> 1) - 1
     const length = end - start
     let slot = slotInSegment(mixed, mask)
-    for (;;) {
-      const entry = (slots[slot * 2 + 1] as number) - 1
-      if (entry < 0) {
-        this.#slot = slot
-        return -1
-      }
-      if (slots[slot * 2] === hash && this.keyLengths[entry] === length && this.#hasKey(entry, bytes, start)) {
-        this.#slot = slot
-        return entry
+    let entry = (slots[slot * 2 + 1] as number) - 1
+    for (let equalHashes = 0; entry >= 0; entry = (slots[slot * 2 + 1] as number) - 1) {
+      if (slots[slot * 2] === hash) {
+        if (this.keyLengths[entry] === length && this.#hasKey(entry, bytes, start)) break
+        if (++equalHashes === mostEqualHashes) {
+          this.#slot = crowdedSlot
+          return this.#searchCrowded(bytes, start, end)
+        }
       }
       slot = (slot + 1) & mask
     }
+    this.#slot = slot
+    return entry >= 0 || this.#crowded.size === 0 ? entry : this.#searchCrowded(bytes, start, end)
   }
 
+  /** After the slots had nothing. */
+  #searchCrowded(bytes: Uint8Array, start: number, end: number): number {
+    const entry = this.#crowded.find(bytes, start, end)
+    if (entry >= 0) this.#slot = crowdedSlot
+    return entry
+  }
+
+  #searchOwn(entry: number): void {
+    const start = this.keyOffsets[entry] as number
+    this.#search(this.keys, start, start + (this.keyLengths[entry] as number), this.hashes[entry] as number)
+  }
+
+  /** One that is not in the slots may yet be among the crowded ones. */
   #begin(view: DataView, start: number, end: number, hash: number): number {
-    const entry = this.#add(new Uint8Array(view.buffer, view.byteOffset), start, end, hash)
+    const bytes = new Uint8Array(view.buffer, view.byteOffset)
+    const crowded = this.#search(bytes, start, end, hash)
+    if (crowded >= 0) {
+      this.beforeChange(crowded)
+      return crowded
+    }
+    const entry = this.#add(bytes, start, end, hash)
     this.stamps[entry] = this.#version.newStamp
     this.columns.set(this.initialValue, entry * this.layout.width)
     return entry
@@ -295,14 +314,18 @@ export class ByteTable implements StateTable {
     this.keyLengths[entry] = end - start
     this.#keysUsed += end - start
     this.hashes[entry] = hash
-    this.#index.addAt(this.#slot, hash, entry)
+    if (this.#slot === crowdedSlot) this.#crowded.set(bytes, { start, end }, entry)
+    else this.#index.addAt(this.#slot, hash, entry)
     this.#entries++
     return entry
   }
 
   /** `entry` was just searched for. */
   #removeFound(entry: number): void {
-    this.#index.removeAt(this.#slot, this.hashes[entry] as number)
+    if (this.#slot === crowdedSlot) {
+      const start = this.keyOffsets[entry] as number
+      this.#crowded.delete(this.keys, start, start + (this.keyLengths[entry] as number))
+    } else this.#index.removeAt(this.#slot, this.hashes[entry] as number)
     this.stamps[entry] = deadStamp
     this.#entries--
     this.#keysFreed += this.keyLengths[entry] as number
@@ -313,8 +336,7 @@ export class ByteTable implements StateTable {
   #clear(groupIndex: number): void {
     for (let entry = 0; entry < this.used; entry++) {
       if (this.stamps[entry] === deadStamp || this.groupIndexOf(entry) !== groupIndex) continue
-      const start = this.keyOffsets[entry] as number
-      this.#search(this.keys, start, start + (this.keyLengths[entry] as number), this.hashes[entry] as number)
+      this.#searchOwn(entry)
       this.#removeFound(entry)
     }
   }
@@ -329,13 +351,8 @@ export class ByteTable implements StateTable {
     if (isFull(this.hashes)) this.hashes = this.#doubled(this.hashes, Int32Array)
     if (isFull(this.keyOffsets)) this.keyOffsets = this.#doubled(this.keyOffsets, Uint32Array)
     if (isFull(this.keyLengths)) this.keyLengths = this.#doubled(this.keyLengths, Uint32Array)
-    this.#room = Math.min(
-      this.columns.length / width,
-      this.stamps.length,
-      this.hashes.length,
-      this.keyOffsets.length,
-      this.keyLengths.length,
-    )
+    const { columns, stamps, hashes, keyOffsets, keyLengths } = this
+    this.#room = Math.min(columns.length / width, stamps.length, hashes.length, keyOffsets.length, keyLengths.length)
   }
 
   #doubled<Column extends Float64Array | Int32Array | Uint32Array>(
@@ -379,9 +396,5 @@ export class ByteTable implements StateTable {
   #reserve(bytes: number): void {
     this.options.memory.reserve(bytes, this.options.owner)
     this.#reserved += bytes
-  }
-
-  #log(groupIndex: number): ChangeLog {
-    return this.logs[groupIndex] as ChangeLog
   }
 }

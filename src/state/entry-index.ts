@@ -1,3 +1,5 @@
+import { mixedHash } from './table-hash.ts'
+
 /** Segments of an index, as a power of two. */
 const segmentBits = 2
 const segmentCount = 1 << segmentBits
@@ -69,15 +71,6 @@ export class EntryIndex {
     this.#sizes[number] = (this.#sizes[number] as number) - 1
   }
 
-  /** Each entry once, in no order. */
-  *entries(): IterableIterator<number> {
-    for (const segment of this.segments) {
-      for (let index = 1; index < segment.length; index += 2) {
-        if (segment[index] !== 0) yield (segment[index] as number) - 1
-      }
-    }
-  }
-
   /** Slots are in the order of mixed hashes, so both are walked from the front to the end. */
   #double(number: number): void {
     const old = this.segments[number] as Int32Array
@@ -96,14 +89,6 @@ export class EntryIndex {
     this.segments[number] = segment
     this.#limits[number] = limitOf(number, slotCount)
   }
-}
-
-/**
- * Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): the low bits of the hash say the key group, so all
- * hashes of one index may share them.
- */
-export function mixedHash(hash: number): number {
-  return Math.imul(hash, 0x9e3779b1)
 }
 
 /** Where the search for a mixed hash begins in its segment: by the bits below those that say which segment. */

@@ -1,4 +1,7 @@
 import type { Key } from '../api/functions.ts'
+import { canonicalKeyBytes } from '../common/key.ts'
+import { CrowdedKeys, crowdedSlot, mostEqualHashes } from './crowded-keys.ts'
+import { homeSlot } from './table-hash.ts'
 
 /** What a key index holds: found by its key. */
 export interface Keyed {
@@ -15,8 +18,8 @@ const minLoad = 0.05
 
 /**
  * Items by key: open addressing on the hash that came with the record. A Map would compute a hash of its own of each
- * fresh string, which costs more than all the rest of an update. Keys are compared only where hashes are equal. Items lie
- * side by side in the order of their numbers, so that a walk over them can be left and taken up again.
+ * fresh string, which costs more than all the rest of an update. Keys are compared only where hashes are equal, and
+ * of very many keys with one hash all but a few are kept apart, so that a search stays short. Items lie side by side in the order of their numbers, so that a walk over them can be left and taken up again.
  */
 export class KeyIndex<Item extends Keyed> {
   size = 0
@@ -26,24 +29,32 @@ export class KeyIndex<Item extends Keyed> {
   #slots = new Int32Array(firstSlots * 2)
   #mask = firstSlots - 1
   #free: number[] = []
+  readonly #crowded = new CrowdedKeys()
   /** Where the last search ended. */
   #slot = 0
+  /** Of the item that the last search found among the crowded keys. */
+  #crowdedNumber = 0
 
   find(key: Key, hash: number): Item | undefined {
     const slots = this.#slots
     const mask = this.#mask
     let slot = homeSlot(hash, mask)
+    let equalHashes = 0
     for (;;) {
       const number = slots[slot * 2 + 1] as number
       if (number === 0) {
         this.#slot = slot
-        return undefined
+        return this.#crowded.size === 0 ? undefined : this.#findCrowded(key)
       }
       if (slots[slot * 2] === hash) {
         const item = this.#items[number - 1] as Item
         if (item.key === key || areEqualKeys(item.key, key)) {
           this.#slot = slot
           return item
+        }
+        if (++equalHashes === mostEqualHashes) {
+          this.#slot = crowdedSlot
+          return this.#findCrowded(key)
         }
       }
       slot = (slot + 1) & mask
@@ -57,20 +68,34 @@ export class KeyIndex<Item extends Keyed> {
     this.find(item.key, item.hash)
     const number = this.#free.pop() ?? this.#items.length
     this.#items[number] = item
+    this.size++
+    if (this.#slot === crowdedSlot) {
+      this.#crowd(item.key, number)
+      return
+    }
     this.#slots[this.#slot * 2] = item.hash
     this.#slots[this.#slot * 2 + 1] = number + 1
-    this.size++
   }
 
   /** Right after `find` found it. Moves what was displaced over it back, so that searches may stop at empty slots. */
   removeFound(): void {
-    const slots = this.#slots
     const mask = this.#mask
-    let hole = this.#slot
-    const number = (slots[hole * 2 + 1] as number) - 1
+    const number = this.#slot === crowdedSlot ? this.#crowdedNumber : (this.#slots[this.#slot * 2 + 1] as number) - 1
+    if (this.#slot === crowdedSlot) {
+      const bytes = canonicalKeyBytes((this.#items[number] as Item).key)
+      this.#crowded.delete(bytes, 0, bytes.length)
+    } else this.#emptySlot()
     this.#items[number] = undefined
     this.#free.push(number)
     this.size--
+    if (this.size < (mask + 1) * minLoad && mask + 1 > firstSlots) this.#rebuild((mask + 1) / 2)
+  }
+
+  /** Where the last search ended. */
+  #emptySlot(): void {
+    const slots = this.#slots
+    const mask = this.#mask
+    let hole = this.#slot
     for (let slot = (hole + 1) & mask; slots[slot * 2 + 1] !== 0; slot = (slot + 1) & mask) {
       const home = homeSlot(slots[slot * 2] as number, mask)
       if (((slot - home) & mask) >= ((slot - hole) & mask)) {
@@ -80,7 +105,6 @@ export class KeyIndex<Item extends Keyed> {
       }
     }
     slots[hole * 2 + 1] = 0
-    if (this.size < (mask + 1) * minLoad && mask + 1 > firstSlots) this.#rebuild((mask + 1) / 2)
   }
 
   remove(item: Item): void {
@@ -91,6 +115,7 @@ export class KeyIndex<Item extends Keyed> {
     this.size = 0
     this.#items = []
     this.#free = []
+    this.#crowded.clear()
     this.#slots = new Int32Array(firstSlots * 2)
     this.#mask = firstSlots - 1
   }
@@ -109,7 +134,22 @@ export class KeyIndex<Item extends Keyed> {
     return this.#items[number]
   }
 
+  #findCrowded(key: Key): Item | undefined {
+    const bytes = canonicalKeyBytes(key)
+    const number = this.#crowded.find(bytes, 0, bytes.length)
+    if (number < 0) return undefined
+    this.#slot = crowdedSlot
+    this.#crowdedNumber = number
+    return this.#items[number]
+  }
+
+  #crowd(key: Key, number: number): void {
+    const bytes = canonicalKeyBytes(key)
+    this.#crowded.set(bytes, { start: 0, end: bytes.length }, number)
+  }
+
   #rebuild(slotCount: number): void {
+    this.#crowded.clear()
     if (this.#free.length > 0) {
       this.#items = this.#items.filter((item) => item !== undefined)
       this.#free = []
@@ -117,23 +157,23 @@ export class KeyIndex<Item extends Keyed> {
     const slots = new Int32Array(slotCount * 2)
     const mask = slotCount - 1
     for (let number = 0; number < this.#items.length; number++) {
-      const { hash } = this.#items[number] as Item
+      const { key, hash } = this.#items[number] as Item
       let slot = homeSlot(hash, mask)
-      while (slots[slot * 2 + 1] !== 0) slot = (slot + 1) & mask
+      let equalHashes = 0
+      while (slots[slot * 2 + 1] !== 0 && equalHashes < mostEqualHashes) {
+        if (slots[slot * 2] === hash) equalHashes++
+        slot = (slot + 1) & mask
+      }
+      if (equalHashes === mostEqualHashes) {
+        this.#crowd(key, number)
+        continue
+      }
       slots[slot * 2] = hash
       slots[slot * 2 + 1] = number + 1
     }
     this.#slots = slots
     this.#mask = mask
   }
-}
-
-/**
- * Where the search for a hash begins. Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): the low bits of
- * the hash say the key group, so all hashes of one index may share them.
- */
-export function homeSlot(hash: number, mask: number): number {
-  return Math.imul(hash, 0x9e3779b1) >>> Math.clz32(mask)
 }
 
 /** Of keys that are not the same value: bytes and tuples are equal by their parts (R36). */

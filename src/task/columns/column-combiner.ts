@@ -130,6 +130,7 @@ export class ColumnCombiner implements Combiner, CombiningTable {
     const span = isSlice ? this.#end : 0
     const entry = table.find(this.#key, span)
     if (entry !== 0) return isSlice ? entry : this.#extended(entry)
+    if (table.crowded) return this.#single()
     const added = this.#spanning(table.insert(this.#key, span))
     this.unsettled = table.full
     return added

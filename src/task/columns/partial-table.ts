@@ -1,6 +1,7 @@
 import type { Key } from '../../api/functions.ts'
 import { decodeKey } from '../../common/key.ts'
-import { homeSlot } from '../../state/key-index.ts'
+import { crowdedSlot, mostEqualHashes } from '../../state/crowded-keys.ts'
+import { homeSlot } from '../../state/table-hash.ts'
 
 /** Entry of a row that goes singly: it is in no index. */
 export const singleEntry = 0
@@ -80,22 +81,33 @@ export class PartialTable {
     this.#view = view
   }
 
+  /** The last search found nothing, and there are too many of that hash for one more. */
+  get crowded(): boolean {
+    return this.#slot === crowdedSlot
+  }
+
   /** The entry of a key and a span; 0: there is none. */
   find({ start, end, hash }: KeyPlace, span: number): number {
     const slots = this.#slots
     const mask = this.#mask
     const mixed = mixedHash(hash, span)
+    let equalHashes = 0
     for (let slot = homeSlot(mixed, mask); ; slot = (slot + 1) & mask) {
       const entry = slots[slot * 2 + 1] as number
       if (entry === 0) {
         this.#slot = slot
         return 0
       }
-      if (slots[slot * 2] === mixed && this.#spans[entry] === span && this.#hasKey(entry, start, end)) return entry
+      if (slots[slot * 2] !== mixed) continue
+      if (this.#spans[entry] === span && this.#hasKey(entry, start, end)) return entry
+      if (++equalHashes === mostEqualHashes) {
+        this.#slot = crowdedSlot
+        return 0
+      }
     }
   }
 
-  /** After `find` gave 0. */
+  /** After `find` gave 0, where it is not crowded. */
   insert(key: KeyPlace, span: number): number {
     const entry = ++this.#used
     const slot = this.#slot

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { hashKey } from '../../../src/common/key.ts'
-import { EntryIndex, mixedHash, segmentShift, slotInSegment } from '../../../src/state/entry-index.ts'
+import { EntryIndex, segmentShift, slotInSegment } from '../../../src/state/entry-index.ts'
+import { mixedHash } from '../../../src/state/table-hash.ts'
 
 const unlimited = (): void => undefined
 
@@ -44,7 +45,6 @@ test('an index finds exactly what was added and not removed, also where hashes a
         }
       })
       for (const [entry, hash] of present) expect(search(index, hash, entry).found).toBe(true)
-      expect([...index.entries()].toSorted((a, b) => a - b)).toEqual([...present.keys()])
     }),
     { numRuns: 60 },
   )
@@ -78,5 +78,4 @@ test('where the budget has no room for a larger segment, all entries are still t
     for (; added < hashes.length; added++) add(index, hashes[added] as number, added)
   }).toThrow(RangeError)
   for (let entry = 0; entry < added; entry++) expect(search(index, hashes[entry] as number, entry).found).toBe(true)
-  expect([...index.entries()]).toHaveLength(added)
 })

@@ -50,7 +50,7 @@ test('an index grows, and shrinks again where most is removed', () => {
   for (const item of items.slice(0, 10)) expect(index.find(item.key, item.hash)).toBe(item)
 })
 
-test('keys that all have one hash are slow but right, and what is removed leaves room for others', () => {
+test('keys that all have one hash are found, each and no other, and what is removed leaves room for others', () => {
   const index = new KeyIndex<Keyed>()
   for (let round = 0; round < 20; round++) {
     const items = Array.from({ length: 300 }, (_, number) => ({ key: `${round} ${number}`, hash: 42 }))
@@ -75,4 +75,32 @@ test('keys that come and go, few at a time, leave nothing behind', () => {
   }
   expect(index.size).toBe(50)
   expect(index.numbers).toBeLessThan(200)
+})
+
+/** The hashes that Fibonacci hashing, a multiplier that anyone can know, puts side by side. */
+function hashesInOnePlace(count: number): readonly number[] {
+  let inverse = 1
+  for (let round = 0; round < 5; round++) inverse = Math.imul(inverse, 2 - Math.imul(0x9e3779b1, inverse))
+  return Array.from({ length: count }, (_, number) => Math.imul(number, inverse))
+}
+
+test('keys chosen to collide do not make a walk over all the others of each search', () => {
+  const count = 100_000
+  const keys = Array.from({ length: count }, (_, number) => `k${number}`)
+  const timeOf = (hashes: readonly number[]): number => {
+    const begun = performance.now()
+    const index = new KeyIndex<Keyed>()
+    for (const [number, key] of keys.entries()) index.add({ key, hash: hashes[number] as number })
+    const found = keys.filter((key, number) => index.find(key, hashes[number] as number)?.key === key)
+    expect(found.length).toBe(count)
+    for (const [number, key] of keys.entries()) {
+      if (index.find(key, hashes[number] as number) !== undefined) index.removeFound()
+    }
+    expect(index.size).toBe(0)
+    return performance.now() - begun
+  }
+  const honest = timeOf(keys.map((key) => hashKey(key)))
+  // A search in a thread that is not compiled yet included; walks over all would take half a minute.
+  expect(timeOf(keys.map(() => 42))).toBeLessThan(honest * 40 + 2000)
+  expect(timeOf(hashesInOnePlace(count))).toBeLessThan(honest * 40 + 2000)
 })
