@@ -113,7 +113,7 @@ export interface KeyedBroadcastProcessFunction<K extends Key, In, Broadcast, Out
   /** Called once before the first record; keyed state is asked for here. */
   open?(context: KeyedRuntimeContext): void
   processElement(value: In, context: KeyedReadOnlyBroadcastContext<K>, out: Collector<Out>): void
-  /** As in BroadcastProcessFunction. Keyed state is reached by `context.applyToKeyedState` alone. */
+  /** As in BroadcastProcessFunction. Keyed state is reached by `context.applyToKeyedState` alone: else MR_NO_CURRENT_KEY. */
   processBroadcastElement(value: Broadcast, context: KeyedBroadcastContext<K>, out: Collector<Out>): void
   onTimer?(timestamp: number, context: KeyedBroadcastOnTimerContext<K>, out: Collector<Out>): void
   /** Called at the end of both inputs, after the last watermark and its timers; not where the subtask fails or is stopped. */

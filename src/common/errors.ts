@@ -54,6 +54,11 @@ export const errorCodes = {
     remedy: 'Give the new fields defaults, or change the schema as the named place asks.',
     severity: 'fatal',
   },
+  MR_NO_CURRENT_KEY: {
+    cause: 'Keyed state was used where there is no current key: with a record of a broadcast stream.',
+    remedy: 'Reach the state of every key by context.applyToKeyedState, or that of one key where its records come.',
+    severity: 'fatal',
+  },
   MR_KEY: {
     cause: 'A key selector gave a value that can not be a key (R36).',
     remedy: 'Keys are strings, finite numbers, bigints, booleans, bytes, or tuples of them.',

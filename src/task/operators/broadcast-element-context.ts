@@ -18,17 +18,24 @@ import { detachedKey } from '../../state/current-key.ts'
 import type { KeyedStateBackend } from '../../state/keyed-state-backend.ts'
 import type { OperatorContext } from '../operator.ts'
 import type { BroadcastStates } from './broadcast-states.ts'
+import type { CurrentKeyGuard } from './current-key-guard.ts'
 import { ElementContext } from './element-context.ts'
 
-/** What a record of the broadcast stream sees; `keyedState` where the other stream is keyed. */
+/** The state of the other stream, where that is keyed. */
+export interface KeyedSide {
+  readonly keyedState: KeyedStateBackend
+  readonly guard: CurrentKeyGuard
+}
+
+/** What a record of the broadcast stream sees. */
 export class BroadcastElementContext extends ElementContext implements BroadcastContext, KeyedBroadcastContext<Key> {
   readonly #states: BroadcastStates
-  readonly #keyedState: KeyedStateBackend | undefined
+  readonly #keyed: KeyedSide | undefined
 
-  constructor(context: OperatorContext, states: BroadcastStates, keyedState: KeyedStateBackend | undefined) {
+  constructor(context: OperatorContext, states: BroadcastStates, keyed: KeyedSide | undefined) {
     super(context)
     this.#states = states
-    this.#keyedState = keyedState
+    this.#keyed = keyed
   }
 
   broadcastState<K extends BroadcastStateKey, V>(descriptor: MapStateDescriptor<K, V>): BroadcastState<K, V> {
@@ -39,12 +46,12 @@ export class BroadcastElementContext extends ElementContext implements Broadcast
     descriptor: Descriptor,
     apply: (key: Key, state: StateOf<Descriptor>) => void,
   ): void {
-    const keyedState = this.#keyedState
-    if (keyedState === undefined) return
+    if (this.#keyed === undefined) return
+    const { keyedState, guard } = this.#keyed
     const state = stateOf(keyedState, descriptor) as StateOf<Descriptor>
     for (const { key, hash } of keyedState.keysOf(descriptor.name)) {
       keyedState.setCurrentKey(key, hash)
-      apply(detachedKey(key), state)
+      guard.withKey(() => apply(detachedKey(key), state))
     }
   }
 }

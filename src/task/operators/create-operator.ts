@@ -13,9 +13,8 @@ import { CoProcessOperator } from './co-process-operator.ts'
 import { FilterOperator } from './filter-operator.ts'
 import { FlatMapOperator } from './flat-map-operator.ts'
 import { IntervalJoinOperator } from './interval-join-operator.ts'
-import { KeyedBroadcastProcessOperator } from './keyed-broadcast-process-operator.ts'
-import { KeyedCoProcessOperator } from './keyed-co-process-operator.ts'
-import { KeyedProcessOperator } from './keyed-process-operator.ts'
+import { keyedBroadcastProcessOperator } from './keyed-broadcast-process-operator.ts'
+import { keyedCoProcessOperator, keyedProcessOperator } from './keyed-process-operator.ts'
 import { MapOperator } from './map-operator.ts'
 import { ProcessOperator } from './process-operator.ts'
 import { ReduceOperator } from './reduce-operator.ts'
@@ -44,7 +43,7 @@ export function createOperator(spec: OperatorSpec, context: OperatorContext): Op
     case 'process':
       return new ProcessOperator(spec.process, context)
     case 'keyedProcess':
-      return new KeyedProcessOperator(spec.process, context)
+      return keyedProcessOperator(spec.process, context)
     case 'reduce':
       return new ReduceOperator(spec.reduce, spec.type, context)
     case 'aggregate':
@@ -60,13 +59,13 @@ export function createOperator(spec: OperatorSpec, context: OperatorContext): Op
     case 'coProcess':
       return new CoProcessOperator(spec.process, context)
     case 'keyedCoProcess':
-      return new KeyedCoProcessOperator(spec.process, spec.secondKeySelector, context)
+      return keyedCoProcessOperator(spec.process, spec.secondKeySelector, context)
     case 'intervalJoin':
       return new IntervalJoinOperator(spec, context)
     case 'broadcastProcess':
       return new BroadcastProcessOperator(spec.process, spec.states, context)
     case 'keyedBroadcastProcess':
-      return new KeyedBroadcastProcessOperator(spec.process, spec.states, context)
+      return keyedBroadcastProcessOperator(spec.process, spec.states, context)
     case 'sink':
       return new SinkOperator(spec.sink, context)
     case 'source':

@@ -49,39 +49,43 @@ export class OpeningContext implements RuntimeContext {
   }
 }
 
-/** The same for functions on keyed streams. */
+type HandedOut = <State extends object>(state: State, name: string) => State
+
+/** The same for functions on keyed streams; `handedOut` gives what they get in place of a state. */
 export class KeyedOpeningContext extends OpeningContext implements KeyedRuntimeContext {
   readonly #keyedState: KeyedStateBackend
+  readonly #handedOut: HandedOut
 
-  constructor(context: OperatorContext, keyedState: KeyedStateBackend) {
+  constructor(context: OperatorContext, keyedState: KeyedStateBackend, handedOut: HandedOut = (state) => state) {
     super(context)
     this.#keyedState = keyedState
+    this.#handedOut = handedOut
   }
 
   valueState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T> {
     this.assertOpening(descriptor.name)
-    return this.#keyedState.valueState(descriptor)
+    return this.#handedOut(this.#keyedState.valueState(descriptor), descriptor.name)
   }
 
   listState<T>(descriptor: ListStateDescriptor<T>): ListState<T> {
     this.assertOpening(descriptor.name)
-    return this.#keyedState.listState(descriptor)
+    return this.#handedOut(this.#keyedState.listState(descriptor), descriptor.name)
   }
 
   mapState<K extends string | number | bigint | boolean, V>(descriptor: MapStateDescriptor<K, V>): MapState<K, V> {
     this.assertOpening(descriptor.name)
-    return this.#keyedState.mapState(descriptor)
+    return this.#handedOut(this.#keyedState.mapState(descriptor), descriptor.name)
   }
 
   reducingState<T>(descriptor: ReducingStateDescriptor<T>): ReducingState<T> {
     this.assertOpening(descriptor.name)
-    return this.#keyedState.reducingState(descriptor)
+    return this.#handedOut(this.#keyedState.reducingState(descriptor), descriptor.name)
   }
 
   aggregatingState<In, Accumulator, Out>(
     descriptor: AggregatingStateDescriptor<In, Accumulator, Out>,
   ): AggregatingState<In, Out> {
     this.assertOpening(descriptor.name)
-    return this.#keyedState.aggregatingState(descriptor)
+    return this.#handedOut(this.#keyedState.aggregatingState(descriptor), descriptor.name)
   }
 }

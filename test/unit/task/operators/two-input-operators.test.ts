@@ -2,6 +2,7 @@ import {
   type KeyedBroadcastProcessFunction,
   type KeyedCoProcessFunction,
   listStateDescriptor,
+  type MapState,
   mapStateDescriptor,
   type ValueState,
   valueStateDescriptor,
@@ -10,6 +11,7 @@ import { double } from 'millrace/formats'
 import { OperatorHarness } from 'millrace/testing'
 import { expect, test } from 'vitest'
 import type { IntervalJoinSpec } from '../../../../src/graph/operator-spec.ts'
+import { errorOf } from '../../api/error-of.ts'
 
 const values = (harness: { readonly output: readonly { readonly value: unknown }[] }): unknown[] =>
   harness.output.map(({ value }) => value)
@@ -156,6 +158,45 @@ test('the broadcast side reaches keyed state of every key, and each new subtask 
   last.processElement(['eve', 1])
   last.processElement2('report')
   expect(values(last).toSorted()).toEqual(['ada 10.25', 'bob 10', 'cyd 10', 'dan 5', 'eve 10'])
+})
+
+test('keyed state that is used with a broadcast record is refused: there is no current key', async () => {
+  let total: ValueState<number>
+  let names: MapState<string, number>
+  const harness = await OperatorHarness.keyedBroadcastProcess<string, readonly [string, number], string, string>(
+    {
+      open(context) {
+        total = context.valueState(seen)
+        names = context.mapState(mapStateDescriptor<string, number>('names'))
+      },
+      processElement([name, value], _context, out) {
+        names.put(name, value)
+        total.update((total.value() ?? 0) + value)
+        out.collect(`${name} ${total.value()} ${[...names.keys()]}`)
+      },
+      processBroadcastElement(command, context, out) {
+        if (command === 'read') out.collect(`${total.value()}`)
+        if (command === 'write') names.put('a', 1)
+        // Of the key at hand every state may be used.
+        context.applyToKeyedState(seen, (key) => out.collect(`${key} ${total.value()} ${names.get(key)}`))
+      },
+    },
+    [rules],
+    { keySelector: byName },
+  )
+  harness.processElement(['ada', 1])
+  for (const command of ['read', 'write']) {
+    expect(errorOf(() => harness.processElement2(command))).toMatchObject({
+      code: 'MR_NO_CURRENT_KEY',
+      operator: expect.any(String),
+      message: expect.stringMatching(
+        /^processBroadcastElement of operator ".+": keyed state "(seen|names)" was used with/,
+      ),
+    })
+  }
+  harness.processElement2('apply')
+  harness.processElement(['ada', 1])
+  expect(values(harness)).toEqual(['ada 1 ada', 'ada 1 1', 'ada 2 ada'])
 })
 
 test('broadcast state keeps its keys apart by type, and is read only on the other side', async () => {
