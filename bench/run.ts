@@ -22,8 +22,8 @@ const { values: flags, positionals } = parseArgs({
 })
 const name = positionals[0] ?? ''
 const workload = workloads[name]
-// The default set's name has no letter; w6 has no other.
-const suffix = { long: 'l', default: '', short: 's' }[name === 'w6' ? 'default' : flags.set]
+// The default set's name has no letter.
+const suffix = { long: 'l', default: '', short: 's' }[flags.set]
 const tiers = name === 'w2' || name === 'w3' ? ['untyped', 'typed', 'columns'] : ['untyped', 'typed']
 if (workload === undefined || suffix === undefined || !tiers.includes(flags.tier)) {
   process.stderr.write(

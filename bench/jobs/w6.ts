@@ -6,20 +6,22 @@ import { noted } from './measuring.ts'
 import { timed } from './timed-sink.ts'
 
 const userEvent = record({ userId: string(), ts: long(), value: int32() })
+const totals = record({ count: double(), sum: double() })
 const running = record({ userId: string(), count: double(), sum: double() })
 type UserEvent = TypeOf<typeof userEvent>
+type Totals = TypeOf<typeof totals>
 type Running = TypeOf<typeof running>
 
-const countAndSum: Omit<AggregateFunction<UserEvent, Running, Running>, 'accumulatorType'> = {
-  createAccumulator: () => ({ userId: '', count: 0, sum: 0 }),
+const countAndSum: Omit<AggregateFunction<UserEvent, Totals, Totals>, 'accumulatorType'> = {
+  createAccumulator: () => ({ count: 0, sum: 0 }),
   add(accumulator, event) {
-    accumulator.userId = event.userId
     accumulator.count++
     accumulator.sum += event.value
     return accumulator
   },
-  getResult: ({ userId, count, sum }) => ({ userId, count, sum }),
+  getResult: ({ count, sum }) => ({ count, sum }),
 }
+const withKey = (userId: string, { count, sum }: Totals): Running => ({ userId, count, sum })
 
 export default job('w6', (env, [topic = 'peers-w6', folder = '.', tier = 'typed']) => {
   const typed = tier === 'typed'
@@ -40,6 +42,6 @@ export default job('w6', (env, [topic = 'peers-w6', folder = '.', tier = 'typed'
       'events',
     )
     .keyBy((event) => event.userId)
-    .aggregate(typed ? { ...countAndSum, accumulatorType: running } : countAndSum)
+    .aggregate(typed ? { ...countAndSum, accumulatorType: totals } : countAndSum, { withKey })
     .sinkTo(timed(folder, sink))
 })

@@ -1,11 +1,20 @@
+const startCapacity = 4096
+const keptCapacity = 1 << 20
+
 /** A growing buffer that values are written into one after another. */
 export class ByteWriter {
   /** Valid are `bytes[0, position)`; replaced where it has to grow. */
   bytes: Buffer
   position = 0
 
-  constructor(capacity = 4096) {
+  constructor(capacity = startCapacity) {
     this.bytes = Buffer.allocUnsafeSlow(capacity)
+  }
+
+  /** Empty again. What a single large value has taken is given back. */
+  clear(): void {
+    this.position = 0
+    if (this.bytes.length > keptCapacity) this.bytes = Buffer.allocUnsafeSlow(startCapacity)
   }
 
   /** Makes room for `length` more bytes after `position`. */

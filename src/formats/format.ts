@@ -1,3 +1,4 @@
+import type { ByteWriter } from './byte-writer.ts'
 import type { DataType } from './data-type.ts'
 
 /**
@@ -27,6 +28,8 @@ export interface Encoder<T> {
   open?(): Promise<void>
   /** A fresh buffer. */
   encode(value: T): Buffer
+  /** @internal Appends the same bytes to what the writer holds, or throws and appends nothing: no buffer for each value. */
+  append?(value: T, writer: ByteWriter): void
 }
 
 /** Batches of values to bytes and back, between slots. One instance serves one channel direction. */

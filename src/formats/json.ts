@@ -1,8 +1,11 @@
 import { MillraceError, messageOf } from '../common/errors.ts'
+import type { SlicedBuffer } from './avro-primitives.ts'
+import { ByteWriter } from './byte-writer.ts'
 import { checkValue, fieldPath, itemPath, mapItemPath } from './check-value.ts'
 import type { DeclaredType, RecordType } from './data-type.ts'
 import type { Encoder, Format } from './format.ts'
 import { DeclaredJsonDecoder, parseJson } from './json-decoder.ts'
+import { jsonRecordWriter } from './json-record-writer.ts'
 import { untyped } from './types.ts'
 
 /** JSON of any shape: what JSON.parse gives. The type is what you say it is; it is not checked. */
@@ -48,12 +51,20 @@ export function scannedRecordType(format: object): RecordType<unknown> | undefin
 
 function untypedEncoder<T>(): Encoder<T> {
   return {
-    encode(value) {
-      const text = stringify(value)
-      if (text === undefined) throw new MillraceError('MR_STATE_TYPE', `${typeof value} can not be written as JSON`)
-      return Buffer.from(text, 'utf8')
-    },
+    encode: (value) => Buffer.from(definedText(value), 'utf8'),
+    append: (value, writer) => appendText(definedText(value), writer),
   }
+}
+
+function definedText(value: unknown): string {
+  const text = stringify(value)
+  if (text === undefined) throw new MillraceError('MR_STATE_TYPE', `${typeof value} can not be written as JSON`)
+  return text
+}
+
+function appendText(text: string, writer: ByteWriter): void {
+  writer.ensure(text.length * 3)
+  writer.position += (writer.bytes as SlicedBuffer).utf8Write(text, writer.position)
 }
 
 function stringify(value: unknown): string | undefined {
@@ -66,11 +77,28 @@ function stringify(value: unknown): string | undefined {
 }
 
 function declaredEncoder<T>(type: DeclaredType<T>): Encoder<T> {
+  const write = type.kind === 'record' ? jsonRecordWriter(type) : undefined
+  const textOf = (value: T): string => {
+    checkValue(type, value, '')
+    return JSON.stringify(jsonValueOf(type, value, ''))
+  }
+  if (write === undefined) {
+    return {
+      encode: (value) => Buffer.from(textOf(value), 'utf8'),
+      append: (value, writer) => appendText(textOf(value), writer),
+    }
+  }
+  const scratch = new ByteWriter(256)
+  const append = (value: T, writer: ByteWriter): void => {
+    if (!write(value, writer)) appendText(textOf(value), writer)
+  }
   return {
     encode(value) {
-      checkValue(type, value, '')
-      return Buffer.from(JSON.stringify(jsonValueOf(type, value, '')), 'utf8')
+      scratch.clear()
+      append(value, scratch)
+      return Buffer.from(scratch.bytes.subarray(0, scratch.position))
     },
+    append,
   }
 }
 

@@ -49,6 +49,7 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
   readonly #client: KafkaClient
   readonly #transactions: TransactionClient
   readonly #output: RecordOutput
+  readonly #nowMs: () => number
   /** undefined: not exactly-once. */
   readonly #sessions: TransactionSessions | undefined
   readonly #timeoutMs: Promise<number>
@@ -68,6 +69,7 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
     const { settings, context } = options
     this.#options = options
     const { unreachableTimeoutMs } = settings.connection
+    this.#nowMs = () => context.clock.now()
     const limits: RetryLimits = { unreachableMs: unreachableTimeoutMs, transientMs: unreachableTimeoutMs }
     this.#limits = limits
     this.#connection = {
@@ -101,11 +103,7 @@ export class KafkaSinkWriter<T> implements SinkWriter<T> {
   }
 
   write(value: T, timestamp: number): void {
-    const { serializer, context } = this.#options
-    this.#output.write(
-      this.#interval,
-      serializer.serialize(value, timestamp, () => context.clock.now()),
-    )
+    this.#output.write(this.#interval, this.#options.serializer.serialize(value, timestamp, this.#nowMs))
   }
 
   async prepareCommit(checkpointId: number): Promise<readonly Committable[]> {

@@ -1,9 +1,8 @@
 const seed = 0x9747b28c
 const multiplier = 0x5bd1e995
 
-/** Kafka's hash of a record's key (murmur2, 32 bits, signed): all of Kafka's producers put a key into the same partition by it. */
-export function murmur2(bytes: Uint8Array): number {
-  const length = bytes.length
+/** Kafka's hash of a record's key (murmur2, 32 bits, signed): all of Kafka's producers put a key into the same partition by it. Of `bytes[0, length)`. */
+export function murmur2(bytes: Uint8Array, length: number = bytes.length): number {
   const whole = length & ~3
   let hash = seed ^ length
   for (let at = 0; at < whole; at += 4) {

@@ -1,15 +1,8 @@
 import { partitionKey } from '../kafka-client.ts'
-import { type EncodedHeader, RecordBatchBuilder } from './record-batch-builder.ts'
+import { contentLength, type EncodedRecord } from './encoded-record.ts'
+import { RecordBatchBuilder } from './record-batch-builder.ts'
 import type { RecordPacking } from './record-packing.ts'
 import type { WriteInterval } from './write-interval.ts'
-
-/** A record as bytes. */
-export interface EncodedRecord {
-  readonly key: Uint8Array | null
-  readonly value: Uint8Array | null
-  readonly timestamp: number
-  readonly headers: readonly EncodedHeader[]
-}
 
 /** A batch on its way: the same bytes and numbers, however often it is sent. */
 export interface SealedBatch {
@@ -52,14 +45,13 @@ export class PartitionQueue {
 
   /** Gives the bytes that it takes of the writer's budget. */
   append(interval: WriteInterval, record: EncodedRecord): number {
-    const { key, value, timestamp, headers } = record
     if (this.#interval !== interval || this.#isFullWith(record)) this.seal()
     if (this.#interval === undefined) {
       this.#interval = interval
       interval.begin()
     }
     const before = this.#builder.count === 0 ? 0 : this.#builder.byteLength
-    this.#builder.append(key, value, timestamp, headers)
+    this.#builder.append(record)
     return this.#builder.byteLength - before
   }
 
@@ -75,8 +67,7 @@ export class PartitionQueue {
   }
 
   /** A single record that is larger makes a batch of its own. */
-  #isFullWith({ key, value }: EncodedRecord): boolean {
-    const size = (key?.length ?? 0) + (value?.length ?? 0)
-    return this.#builder.count > 0 && this.#builder.byteLength + size > this.#batchBytes
+  #isFullWith(record: EncodedRecord): boolean {
+    return this.#builder.count > 0 && this.#builder.byteLength + contentLength(record) > this.#batchBytes
   }
 }

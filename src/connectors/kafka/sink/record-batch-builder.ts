@@ -1,12 +1,7 @@
 import { crc32c } from '@node-rs/crc32'
 import { batchHeaderLength } from '../record-batch.ts'
 import { writeInt64 } from '../wire-format.ts'
-
-/** A header of a record, as it stands in the batch. */
-export interface EncodedHeader {
-  readonly key: Buffer
-  readonly value: Uint8Array | null
-}
+import type { EncodedHeader, EncodedRecord } from './encoded-record.ts'
 
 /** Who writes a batch, for the broker to refuse repeats and zombies. */
 export interface BatchStamp {
@@ -17,12 +12,10 @@ export interface BatchStamp {
   readonly transactional: boolean
 }
 
-export const noHeaders: readonly EncodedHeader[] = []
-
 const attributesAt = 21
 const transactionalFlag = 16
-/** Shorter byte strings are copied by a loop: a call to `set` costs more. */
-const shortLength = 24
+/** Shorter byte strings are copied by a loop: a native call costs more. */
+const shortLength = 64
 
 /** Writes records one after another into a batch of format 2. Used again after `take`. */
 export class RecordBatchBuilder {
@@ -45,13 +38,7 @@ export class RecordBatchBuilder {
     return this.#at
   }
 
-  /** @param timestamp whole epoch milliseconds, 0 or later */
-  append(
-    key: Uint8Array | null,
-    value: Uint8Array | null,
-    timestamp: number,
-    headers: readonly EncodedHeader[] = noHeaders,
-  ): void {
+  append({ bytes, keyLength, valueLength, timestamp, headers }: EncodedRecord): void {
     if (this.#count === 0) {
       this.#baseTimestamp = timestamp
       this.#maxTimestamp = timestamp
@@ -64,8 +51,8 @@ export class RecordBatchBuilder {
       1 +
       varintLength(delta) +
       varintLength(offset) +
-      sizedLength(key) +
-      sizedLength(value) +
+      sizedLength(keyLength) +
+      sizedLength(valueLength) +
       varintLength(headers.length * 2) +
       (headers.length === 0 ? 0 : headersLength(headers))
     this.#ensure(size + 5)
@@ -73,12 +60,13 @@ export class RecordBatchBuilder {
     this.#bytes[this.#at++] = 0 // Attributes of a record: none are defined.
     this.#varint(delta)
     this.#varint(offset)
-    this.#sized(key)
-    this.#sized(value)
+    this.#sized(bytes, 0, keyLength)
+    this.#sized(bytes, Math.max(keyLength, 0), valueLength)
     this.#varint(headers.length * 2)
     for (const header of headers) {
-      this.#sized(header.key)
-      this.#sized(header.value)
+      this.#sized(header.key, 0, header.key.length)
+      if (header.value === null) this.#sized(header.key, 0, -1)
+      else this.#sized(header.value, 0, header.value.length)
     }
     this.#count++
   }
@@ -139,17 +127,17 @@ export class RecordBatchBuilder {
     bytes[this.#at++] = rest
   }
 
-  #sized(value: Uint8Array | null): void {
-    if (value === null) {
-      this.#bytes[this.#at++] = 1 // −1, zigzagged.
+  /** `source[from, from + length)`; none where the length is −1. */
+  #sized(source: Uint8Array, from: number, length: number): void {
+    const bytes = this.#bytes
+    if (length < 0) {
+      bytes[this.#at++] = 1 // −1, zigzagged.
       return
     }
-    const { length } = value
     this.#varint(length * 2)
-    const bytes = this.#bytes
     const start = this.#at
-    if (length > shortLength) bytes.set(value, start)
-    else for (let index = 0; index < length; index++) bytes[start + index] = value[index] as number
+    if (length > shortLength) bytes.set(source.subarray(from, from + length), start)
+    else for (let index = 0; index < length; index++) bytes[start + index] = source[from + index] as number
     this.#at = start + length
   }
 }
@@ -183,12 +171,12 @@ function varintLength(value: number): number {
   return length
 }
 
-function sizedLength(value: Uint8Array | null): number {
-  return value === null ? 1 : varintLength(value.length * 2) + value.length
+function sizedLength(length: number): number {
+  return length < 0 ? 1 : varintLength(length * 2) + length
 }
 
 function headersLength(headers: readonly EncodedHeader[]): number {
   let length = 0
-  for (const { key, value } of headers) length += sizedLength(key) + sizedLength(value)
+  for (const { key, value } of headers) length += sizedLength(key.length) + sizedLength(value?.length ?? -1)
   return length
 }

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../../common/errors.ts'
 import type { Timer } from '../../../common/ports.ts'
 import type { KafkaClient, RetryLimits } from '../kafka-client.ts'
+import { contentLength, keptRecord, keyOf } from './encoded-record.ts'
 import type { KafkaSinkSettings } from './kafka-sink-options.ts'
 import { PartitionQueue, type SealedBatch } from './partition-queue.ts'
 import { packingOf, type RecordPacking } from './record-packing.ts'
@@ -82,8 +83,7 @@ export class RecordOutput {
     this.#checkSize(record)
     const known = this.#topics.get(record.topic)
     const output = known ?? this.#topicOutput(record.topic)
-    interval.records++
-    interval.topics.add(record.topic)
+    interval.wrote(record.topic)
     if (output.partitions.count > 0) {
       this.#append(output, interval, record)
       return
@@ -91,7 +91,7 @@ export class RecordOutput {
     const bytes = sizeOf(record)
     this.#bufferedBytes += bytes
     interval.begin()
-    output.waiting.push({ interval, record, bytes })
+    output.waiting.push({ interval, record: keptRecord(record), bytes })
     if (known === undefined) this.locate([record.topic]).catch((error: unknown) => this.#options.fail(error))
   }
 
@@ -145,13 +145,13 @@ export class RecordOutput {
 
   #append(output: TopicOutput, interval: WriteInterval, record: AddressedRecord): void {
     const { partitions } = output
-    const partition = record.choosePartition?.(partitions.count) ?? partitions.partitionOf(record.key)
+    const partition = record.choosePartition?.(partitions.count) ?? partitions.partitionOf(record)
     const queue = this.#queue(output, partition)
     const sealed = queue.ready.length
+    if (!queue.isOpen) this.#open.add(queue)
     this.#bufferedBytes += queue.append(interval, record)
-    this.#open.add(queue)
     if (queue.ready.length > sealed) {
-      if (record.key === null) partitions.moveOn(partition)
+      if (record.keyLength < 0) partitions.moveOn(partition)
       this.#sender.offer(queue)
       this.pump()
     }
@@ -177,10 +177,8 @@ export class RecordOutput {
     const size = sizeOf(record)
     const { maxRecordBytes } = this.#options.settings
     if (size <= maxRecordBytes) return
-    const key =
-      record.key === null
-        ? 'without a key'
-        : `with key ${JSON.stringify(Buffer.from(record.key).toString('utf8', 0, 100))}`
+    const keyBytes = keyOf(record)
+    const key = keyBytes === null ? 'without a key' : `with key ${JSON.stringify(keyBytes.toString('utf8', 0, 100))}`
     throw new MillraceError(
       'MR_SINK',
       `a record for topic ${record.topic} ${key} has ${size} bytes, maxRecordBytes is ${maxRecordBytes}`,
@@ -194,8 +192,8 @@ export class RecordOutput {
   }
 }
 
-function sizeOf({ key, value, headers }: AddressedRecord): number {
-  let size = (key?.length ?? 0) + (value?.length ?? 0)
-  for (const header of headers) size += header.key.length + (header.value?.length ?? 0)
+function sizeOf(record: AddressedRecord): number {
+  let size = contentLength(record)
+  for (const header of record.headers) size += header.key.length + (header.value?.length ?? 0)
   return size
 }

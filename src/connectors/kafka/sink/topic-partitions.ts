@@ -2,6 +2,7 @@ import { MillraceError } from '../../../common/errors.ts'
 import { brokerError, brokerErrorCode, isTransient } from '../broker-errors.ts'
 import type { KafkaClient, RetryLimits } from '../kafka-client.ts'
 import type { TopicMetadata } from '../kafka-protocol.ts'
+import type { EncodedRecord } from './encoded-record.ts'
 import { murmur2 } from './murmur2.ts'
 
 /** The partitions of one topic, as of the last metadata. */
@@ -17,9 +18,9 @@ export class TopicPartitions {
   }
 
   /** By the key's hash; without a key one partition after another, each for a batch. */
-  partitionOf(key: Uint8Array | null): number {
-    if (key === null) return this.#sticky % this.count
-    return (murmur2(key) & 0x7fff_ffff) % this.count
+  partitionOf({ bytes, keyLength }: Pick<EncodedRecord, 'bytes' | 'keyLength'>): number {
+    if (keyLength < 0) return this.#sticky % this.count
+    return (murmur2(bytes, keyLength) & 0x7fff_ffff) % this.count
   }
 
   /** The sticky partition's batch is full. */

@@ -8,12 +8,21 @@ export class WriteInterval {
   /** Batches, and records that wait for their topic's partitions, that Kafka has not acknowledged. */
   #outstanding = 0
   #cut = false
+  #lastTopic: string | undefined
   readonly #flushed = Promise.withResolvers<void>()
 
   constructor(session: ProducerSession) {
     this.session = session
     // A writer that ends asks for it no more.
     this.#flushed.promise.catch(() => {})
+  }
+
+  /** A record for the topic. */
+  wrote(topic: string): void {
+    this.records++
+    if (topic === this.#lastTopic) return
+    this.#lastTopic = topic
+    this.topics.add(topic)
   }
 
   begin(): void {

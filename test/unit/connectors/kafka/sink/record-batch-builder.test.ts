@@ -3,10 +3,26 @@ import { expect, test } from 'vitest'
 import { kafkaRecordAt } from '../../../../../src/connectors/kafka/kafka-record.ts'
 import { BatchHeader } from '../../../../../src/connectors/kafka/record-batch.ts'
 import { RecordCursor } from '../../../../../src/connectors/kafka/record-cursor.ts'
+import {
+  type EncodedHeader,
+  type EncodedRecord,
+  noHeaders,
+} from '../../../../../src/connectors/kafka/sink/encoded-record.ts'
 import { RecordBatchBuilder, stampBatch } from '../../../../../src/connectors/kafka/sink/record-batch-builder.ts'
 import { compressionNames, packingOf } from '../../../../../src/connectors/kafka/sink/record-packing.ts'
 
 const bytes = fc.option(fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)))
+/** Nothing is read past the lengths: other bytes follow. */
+function encodedRecord(
+  key: Buffer | null,
+  value: Buffer | null,
+  timestamp: number,
+  headers: readonly EncodedHeader[] = noHeaders,
+): EncodedRecord {
+  const bytes = Buffer.concat([key ?? Buffer.alloc(0), value ?? Buffer.alloc(0), Buffer.from('rest')])
+  return { bytes, keyLength: key?.length ?? -1, valueLength: value?.length ?? -1, timestamp, headers }
+}
+
 const records = fc.array(
   fc.record({
     key: bytes,
@@ -23,7 +39,7 @@ test('our cursor reads what the builder has written, in every compression', () =
       const builder = new RecordBatchBuilder(64)
       for (const { key, value, timestamp, headers } of written) {
         const encoded = headers.map((header) => ({ key: Buffer.from(header.key), value: header.value }))
-        builder.append(key, value, timestamp, encoded)
+        builder.append(encodedRecord(key, value, timestamp, encoded))
       }
       const { bytes, count } = builder.take(packingOf(compression).codec)
       stampBatch(bytes, { producerId: 7n, epoch: 3, sequence: 11, transactional: true })
@@ -48,7 +64,7 @@ test('our cursor reads what the builder has written, in every compression', () =
 
 test('a batch that is stamped again carries only the new stamp', () => {
   const builder = new RecordBatchBuilder(64)
-  builder.append(null, Buffer.from('a'), 0)
+  builder.append(encodedRecord(null, Buffer.from('a'), 0))
   const { bytes } = builder.take(packingOf('gzip').codec)
   stampBatch(bytes, { producerId: 7n, epoch: 3, sequence: 11, transactional: true })
   stampBatch(bytes, undefined)
