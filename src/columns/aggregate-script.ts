@@ -43,10 +43,10 @@ export function compileReceive({ plan, table, target }: ReceiveParts): Receive {
   )
   const output = target.kind === 'objects' ? objectOutput(scope) : columnOutput(scope)
   const body = `${output.before}return function receive(batch){
-const {count,hashes,keyEnds,bytes:b,view,timestamps,values,nulls}=batch;${output.open}
+const {count,keyEnds,bytes:b,timestamps,values,nulls}=batch,entries=table.upsertAll(batch),a=table.columns;${output.open}
 let start=batch.keysStart,m=0;
 for(let i=0;i<count;i++){const ks=start,ke=keyEnds[i],kt=ks+1;start=ke;
-const entry=table.upsert(view,ks,ke,hashes[i]),a=table.columns,j=entry*${table.layout.width};
+const j=entries[i]*${table.layout.width};
 ${fold}
 ${scope.declarations}
 ${steps.join('\n')}

@@ -10,6 +10,7 @@ import { CrowdedKeys, crowdedSlot, mostEqualHashes } from './crowded-keys.ts'
 import type { CurrentKey } from './current-key.ts'
 import { Entry } from './entry.ts'
 import { EntryIndex, segmentShift, slotInSegment } from './entry-index.ts'
+import { type KeyRows, sameKey } from './key-bytes.ts'
 import type { Keyed } from './key-index.ts'
 import type { ManagedMemory } from './managed-memory.ts'
 import type { NumericLayout } from './numeric-layout.ts'
@@ -49,7 +50,7 @@ export class ByteTable implements StateTable {
   /** Entries that were ever used. */
   used = 0
   readonly layout: NumericLayout
-  /** What `upsert` begins an entry with. */
+  /** What `upsertAll` begins an entry with. */
   initialValue = new Float64Array(0)
   readonly subject: ChunkSubject
   readonly logs: readonly ChangeLog[]
@@ -61,6 +62,8 @@ export class ByteTable implements StateTable {
   readonly #cleanup = new ByteTableCleanup(this)
   /** Slot where the last search ended. */
   #slot = 0
+  /** What `upsertAll` gives. */
+  #found = new Int32Array(0)
   /** Entries that the shortest array has room for. */
   #room: number = firstCapacities.hashes
   #entries = 0
@@ -113,25 +116,24 @@ export class ByteTable implements StateTable {
   }
 
   /**
-   * The entry of the key with these canonical bytes, to be changed now; where there is none, one is begun with
-   * `initialValue`. For operators on columns, which have no current key.
+   * The entries of keys that are to be changed now, in an array that the next call uses again; where there is none, one is
+   * begun with `initialValue`. For operators on columns, which have no current key. Turns of a loop do not depend on each
+   * other, so that the processor waits for the memory of several rows at a time (measured: half the time at 50,000 keys).
    */
-  upsert(view: DataView, start: number, end: number, hash: number): number {
-    const mixed = mixedHash(hash)
-    const slots = this.#index.segments[mixed >>> segmentShift] as Int32Array
-    const mask = (slots.length >> 1) - 1
-    let equalHashes = 0
-    for (let slot = slotInSegment(mixed, mask); ; slot = (slot + 1) & mask) {
-      const entry = (slots[slot * 2 + 1] as number) - 1
-      if (entry < 0) break
-      if (slots[slot * 2] !== hash) continue
-      if (this.keyLengths[entry] === end - start && this.#hasKeyOf(entry, view, start)) {
-        this.beforeChange(entry)
-        return entry
-      }
-      if (++equalHashes === mostEqualHashes) break
+  upsertAll({ view, hashes, keyEnds, keysStart, count }: KeyRows): Int32Array {
+    if (this.#found.length < count) this.#found = new Int32Array(count)
+    const found = this.#found
+    for (let row = 0; row < count; row++) found[row] = this.#index.firstOf(hashes[row] as number)
+    let start = keysStart
+    for (let row = 0; row < count; row++) {
+      const end = keyEnds[row] as number
+      const entry = found[row] as number
+      // Entries keep their numbers, so that what a row begins does not change what was found for those behind it.
+      if (entry >= 0 && this.#hasKeyOf(entry, view, start, end - start)) this.beforeChange(entry)
+      else found[row] = this.#upsert(view, start, end, hashes[row] as number)
+      start = end
     }
-    return this.#begin(view, start, end, hash)
+    return found
   }
 
   /** Before a value is changed (R6). */
@@ -266,12 +268,12 @@ export class ByteTable implements StateTable {
   }
 
   /** One that is not in the slots may yet be among the crowded ones. */
-  #begin(view: DataView, start: number, end: number, hash: number): number {
+  #upsert(view: DataView, start: number, end: number, hash: number): number {
     const bytes = new Uint8Array(view.buffer, view.byteOffset)
-    const crowded = this.#search(bytes, start, end, hash)
-    if (crowded >= 0) {
-      this.beforeChange(crowded)
-      return crowded
+    const found = this.#search(bytes, start, end, hash)
+    if (found >= 0) {
+      this.beforeChange(found)
+      return found
     }
     const entry = this.#add(bytes, start, end, hash)
     this.stamps[entry] = this.#version.newStamp
@@ -279,19 +281,11 @@ export class ByteTable implements StateTable {
     return entry
   }
 
-  /** As #hasKey, four bytes at a time. */
-  #hasKeyOf(entry: number, view: DataView, start: number): boolean {
-    const keysView = this.#keysView
-    const offset = this.keyOffsets[entry] as number
-    const length = this.keyLengths[entry] as number
-    let index = 0
-    for (; index + 4 <= length; index += 4) {
-      if (keysView.getInt32(offset + index) !== view.getInt32(start + index)) return false
-    }
-    for (; index < length; index++) {
-      if (keysView.getUint8(offset + index) !== view.getUint8(start + index)) return false
-    }
-    return true
+  #hasKeyOf(entry: number, view: DataView, start: number, length: number): boolean {
+    return (
+      this.keyLengths[entry] === length &&
+      sameKey(this.#keysView, this.keyOffsets[entry] as number, { view, start, length })
+    )
   }
 
   #hasKey(entry: number, bytes: Uint8Array, start: number): boolean {

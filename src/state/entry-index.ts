@@ -33,6 +33,17 @@ export class EntryIndex {
     this.#limits = Int32Array.from(this.segments, (_, number) => limitOf(number, firstSlots))
   }
 
+  /** The first entry with this hash, which may be another key's; −1: there is none. */
+  firstOf(hash: number): number {
+    const mixed = mixedHash(hash)
+    const slots = this.segments[mixed >>> segmentShift] as Int32Array
+    const mask = (slots.length >> 1) - 1
+    for (let slot = slotInSegment(mixed, mask); ; slot = (slot + 1) & mask) {
+      const entry = (slots[slot * 2 + 1] as number) - 1
+      if (entry < 0 || slots[slot * 2] === hash) return entry
+    }
+  }
+
   /**
    * Room for one entry more in the segment of this mixed hash. True: slots have moved, so that a search has to be
    * repeated.
