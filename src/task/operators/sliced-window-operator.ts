@@ -32,6 +32,8 @@ export interface SlicedWindows {
 interface Folded {
   readonly key: Key
   contents: unknown
+  /** Part of it could not be folded: what there is would be a wrong result. */
+  failed: boolean
 }
 
 /** A window that fires: its slices are folded, then its results are emitted, both in parts (R33). */
@@ -208,9 +210,12 @@ export class SlicedWindowOperator extends OperatorBase {
 
   #foldEntry({ results }: Firing, { key, value }: PaneCursor<unknown>): void {
     const mapKey = mapKeyOf(key)
-    const result = results.get(mapKey)
-    if (result === undefined) results.set(mapKey, { key, contents: this.#fold(undefined, value) })
-    else result.contents = this.#fold(result.contents, value)
+    const result = results.get(mapKey) ?? { key, contents: undefined, failed: false }
+    if (result.failed) return
+    results.set(mapKey, result)
+    result.failed = true
+    result.contents = this.#fold(result.contents, value)
+    result.failed = false
   }
 
   #emitResults(firing: Firing, budget: number): number {
@@ -223,7 +228,7 @@ export class SlicedWindowOperator extends OperatorBase {
         this.#firing = undefined
         return left
       }
-      this.#results.emit(next.value.key, firing.window, next.value.contents, false)
+      if (!next.value.failed) this.#results.emit(next.value.key, firing.window, next.value.contents, false)
     }
     return 0
   }

@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import type { StreamExecutionEnvironment } from '../../../../src/api/environment.ts'
 import type { KeyedStream } from '../../../../src/api/keyed-stream.ts'
 import type { Trigger } from '../../../../src/api/triggers.ts'
-import { ProcessingTimeSessionWindows, TumblingEventTimeWindows } from '../../../../src/api/windows.ts'
+import {
+  ProcessingTimeSessionWindows,
+  SlidingEventTimeWindows,
+  TumblingEventTimeWindows,
+} from '../../../../src/api/windows.ts'
 import type { OperatorSpec } from '../../../../src/graph/operator-spec.ts'
 import { OperatorHarness } from '../../../../src/testing/operator-harness.ts'
 import { declaredSink, graphOf } from '../../graph/sample-jobs.ts'
@@ -78,4 +82,44 @@ test.each([
   const restored = await OperatorHarness.of<Click, string>(windows(100, always), { keySelector, restore })
   restored.processElement(['a', 2], 2)
   expect(restored.output.map(({ value }) => value)).toEqual(['a 2'])
+})
+
+test('A window from slices whose merge throws for a key gives no result of that key, and its other results once.', async () => {
+  const spec = specOf((clicks) =>
+    clicks.window(SlidingEventTimeWindows.of(20, 10)).aggregate<{ sum: number }, number>(
+      {
+        combinable: true,
+        createAccumulator: () => ({ sum: 0 }),
+        add: ({ sum }, [, value]) => ({ sum: sum + value }),
+        merge: (left, right) => (right.sum < 0 ? throwing() : { sum: left.sum + right.sum }),
+        getResult: ({ sum }) => sum,
+      },
+      { withKey: (key, sum) => `${key} ${sum}` },
+    ),
+  )
+  const harness = await OperatorHarness.of<Click, string>(spec, { keySelector })
+  // Of a the first slice can not be merged, of b the second one.
+  for (const [key, first, second] of [
+    ['a', -1, 1],
+    ['b', 2, -2],
+    ['c', 3, 3],
+  ] as const) {
+    harness.processElement([key, first], 1)
+    harness.processElement([key, second], 11)
+  }
+  // As the subtask does where there is a dead-letter output.
+  let failures = 0
+  for (const watermark of [9, 19, 29]) {
+    for (let done = false; !done; ) {
+      try {
+        harness.processWatermark(watermark)
+        done = true
+      } catch {
+        failures++
+      }
+    }
+  }
+  const results = harness.output.map(({ value, timestamp }) => `${timestamp} ${value}`)
+  expect(results).toEqual(['9 b 2', '9 c 3', '19 c 6', '29 a 1', '29 c 3'])
+  expect(failures).toBe(4)
 })
