@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { KafkaSink } from '../../src/connectors/kafka/index.ts'
-import { json } from '../../src/formats/index.ts'
-import { RestartStrategies } from '../../src/index.ts'
-import { startTestCluster } from '../../src/testing/index.ts'
+import { json, string } from '../../src/formats/index.ts'
+import { RestartStrategies, WatermarkStrategy } from '../../src/index.ts'
+import { scriptedSource, startTestCluster } from '../../src/testing/index.ts'
 import { recordsOf } from './support/committed-records.ts'
 import { TestTopics } from './support/topics.ts'
 
@@ -119,4 +119,40 @@ test('each record goes to the topic and partition that it says', async () => {
     expect(read).toHaveLength(500)
     for (const { value, partition } of read) expect(partition).toBe(Math.floor(Number(value) / 2) % partitions)
   }
+})
+
+test('partitions that a topic gets while the job runs get records too', async () => {
+  const topic = await topics.create({ name: 'sink', partitions: 1 })
+  await using cluster = startTestCluster({ time: 'system' })
+  const keys = Array.from({ length: 5000 }, (_, index) => `key ${index}`)
+  const running = await cluster.start((env) => {
+    env
+      .fromSource(
+        scriptedSource([keys], { recordsAtOnce: 1, interval: '10ms' }),
+        WatermarkStrategy.noWatermarks(),
+        'keys',
+      )
+      .sinkTo(
+        KafkaSink.of<string>({
+          brokers,
+          topic,
+          value: string(),
+          key: (key) => key,
+          deliveryGuarantee: 'at-least-once',
+          metadataMaxAge: '100ms',
+        }),
+      )
+  })
+  const partitionsWith = async (wanted: number): Promise<ReadonlySet<number>> => {
+    for (const deadline = Date.now() + 40_000; Date.now() < deadline; ) {
+      const found = new Set((await recordsOf(brokers, topic)).map(({ partition }) => partition))
+      if (found.size >= wanted) return found
+    }
+    throw new Error(`less than ${wanted} partitions have records`)
+  }
+  expect([...(await partitionsWith(1))]).toEqual([0])
+  await topics.admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
+  expect([...(await partitionsWith(3))].toSorted()).toEqual([0, 1, 2])
+  expect(running.status().restarts).toBe(0)
+  await running.cancel()
 })

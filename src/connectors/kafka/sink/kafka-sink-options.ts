@@ -79,6 +79,11 @@ export interface KafkaSinkBase {
   readonly batchBytes?: number
   /** A larger record is an error, default 1 MiB (the broker's own limit is `message.max.bytes`). */
   readonly maxRecordBytes?: number
+  /**
+   * How often the sink asks which partitions its topics have, default 5 minutes as Kafka's `metadata.max.age.ms`: new ones
+   * get records from then on, and keys may change their partition with that.
+   */
+  readonly metadataMaxAge?: Duration
   /** The task waits while more bytes than this are not in Kafka yet, default 32 MiB. */
   readonly maxBufferedBytes?: number
 }
@@ -98,6 +103,7 @@ export interface KafkaSinkSettings {
   readonly batchBytes: number
   readonly maxRecordBytes: number
   readonly maxBufferedBytes: number
+  readonly metadataMaxAgeMs: number
 }
 
 const longestPrefix = 200
@@ -128,7 +134,14 @@ export function kafkaSinkSettings(options: KafkaSinkBase): KafkaSinkSettings {
     batchBytes: byteCount(options.batchBytes ?? 512 << 10, 'batchBytes'),
     maxRecordBytes: byteCount(options.maxRecordBytes ?? 1 << 20, 'maxRecordBytes'),
     maxBufferedBytes: byteCount(options.maxBufferedBytes ?? 32 << 20, 'maxBufferedBytes'),
+    metadataMaxAgeMs: metadataMaxAgeMs(options.metadataMaxAge ?? '5min'),
   }
+}
+
+function metadataMaxAgeMs(age: Duration): number {
+  const ageMs = durationMs(age, 'metadataMaxAge')
+  if (ageMs >= 1) return ageMs
+  throw wrong('metadataMaxAge: 1 ms at least is needed')
 }
 
 function byteCount(value: number, option: string): number {

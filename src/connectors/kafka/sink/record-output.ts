@@ -1,6 +1,8 @@
 import { MillraceError } from '../../../common/errors.ts'
 import type { Timer } from '../../../common/ports.ts'
+import { brokerErrorCode } from '../broker-errors.ts'
 import type { KafkaClient, RetryLimits } from '../kafka-client.ts'
+import type { ClusterMetadata } from '../kafka-protocol.ts'
 import { contentLength, keptRecord, keyOf } from './encoded-record.ts'
 import type { KafkaSinkSettings } from './kafka-sink-options.ts'
 import { PartitionQueue, type SealedBatch } from './partition-queue.ts'
@@ -45,6 +47,7 @@ export class RecordOutput {
   readonly #open = new Set<PartitionQueue>()
   readonly #sender: RecordSender
   #lingerTimer: Timer | undefined
+  #refreshTimer: Timer | undefined
   #bufferedBytes = 0
   #stopped = false
 
@@ -76,6 +79,7 @@ export class RecordOutput {
     for (const topic of topics) this.#topicOutput(topic)
     const { client, limits } = this.#options
     for (const [topic, count] of await locateTopics(client, topics, limits)) this.#located(topic, count)
+    this.#refreshLater()
   }
 
   /** @throws MillraceError MR_SINK naming topic and record where it is too large or its partition is none */
@@ -117,6 +121,7 @@ export class RecordOutput {
   stop(): Promise<void> {
     this.#stopped = true
     this.#lingerTimer?.cancel()
+    this.#refreshTimer?.cancel()
     this.#open.clear()
     this.#sender.stop()
     return this.#sender.idle()
@@ -141,6 +146,34 @@ export class RecordOutput {
     }
     // A barrier may have come while they waited.
     this.sealAll()
+  }
+
+  #refreshLater(): void {
+    if (this.#stopped) return
+    const { client, settings } = this.#options
+    this.#refreshTimer ??= client.clock.schedule(settings.metadataMaxAgeMs, () => {
+      this.#refresh()
+        .then(() => {
+          this.#refreshTimer = undefined
+          this.#refreshLater()
+        })
+        .catch((error: unknown) => this.#options.fail(error))
+    })
+  }
+
+  /** New partitions get records from now on. */
+  async #refresh(): Promise<void> {
+    let metadata: ClusterMetadata
+    try {
+      metadata = await this.#options.client.refreshMetadata([...this.#topics.keys()])
+    } catch {
+      // Brokers that are away for too long fail what is sent to them; here they are asked again later.
+      return
+    }
+    for (const { topic, errorCode, partitions } of metadata.topics) {
+      const known = this.#topics.get(topic)?.partitions
+      if (errorCode === brokerErrorCode.none && known !== undefined) known.grow(partitions.length)
+    }
   }
 
   #append(output: TopicOutput, interval: WriteInterval, record: AddressedRecord): void {

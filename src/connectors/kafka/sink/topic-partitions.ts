@@ -17,6 +17,11 @@ export class TopicPartitions {
     this.#sticky = first
   }
 
+  /** There are more than when they were located; those that are not located yet wait for that. */
+  grow(count: number): void {
+    if (this.count > 0 && count > this.count) this.count = count
+  }
+
   /** By the key's hash; without a key one partition after another, each for a batch. */
   partitionOf({ bytes, keyLength }: Pick<EncodedRecord, 'bytes' | 'keyLength'>): number {
     if (keyLength < 0) return this.#sticky % this.count

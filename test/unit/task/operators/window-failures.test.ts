@@ -86,11 +86,11 @@ test.each([
 
 test('A window from slices whose merge throws for a key gives no result of that key, and its other results once.', async () => {
   const spec = specOf((clicks) =>
-    clicks.window(SlidingEventTimeWindows.of(20, 10)).aggregate<{ sum: number }, number>(
+    clicks.window(SlidingEventTimeWindows.of(20, 10)).aggregate(
       {
         combinable: true,
         createAccumulator: () => ({ sum: 0 }),
-        add: ({ sum }, [, value]) => ({ sum: sum + value }),
+        add: ({ sum }: { sum: number }, [, value]: Click) => ({ sum: sum + value }),
         merge: (left, right) => (right.sum < 0 ? throwing() : { sum: left.sum + right.sum }),
         getResult: ({ sum }) => sum,
       },

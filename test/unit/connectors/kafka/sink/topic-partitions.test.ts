@@ -16,3 +16,14 @@ test('a key decides its partition as in Kafka; without one a partition stays unt
   partitions.moveOn(2)
   expect(partitions.partitionOf(keyless)).toBe(0)
 })
+
+test('partitions grow where they are known, and never shrink', () => {
+  const partitions = new TopicPartitions('orders', 4)
+  partitions.grow(2)
+  expect(partitions.count).toBe(0)
+  partitions.count = 2
+  partitions.grow(5)
+  partitions.grow(3)
+  expect(partitions.count).toBe(5)
+  expect(partitions.partitionOf(keyless)).toBe(4)
+})
