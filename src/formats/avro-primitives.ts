@@ -126,7 +126,7 @@ function readLength(bytes: Uint8Array, start: number, end: number): number {
 /**
  * The number of items of a block of an array or map; a negative one is followed by the block's size in bytes, which
  * other writers than ours may give.
- * @param emptyItems how many items may be there without a byte for each: with none, a damaged count can not run away
+ * @param emptyItems how many items may be there without a byte for each; with none a damaged count can not run away
  */
 export function readCount(bytes: Uint8Array, start: number, end: number, emptyItems = 0): number {
   let count = readLong(bytes, start)
@@ -136,6 +136,16 @@ export function readCount(bytes: Uint8Array, start: number, end: number, emptyIt
   }
   if (count > Math.max(end - cursor.position, emptyItems)) throw damaged()
   return count
+}
+
+/**
+ * How many items that take no byte (null, records without fields) one value may have in all its lists: else a few bytes
+ * could stand for billions of them.
+ */
+export const maxEmptyItems = 65_536
+
+export function tooManyEmptyItems(): Error {
+  return unreadable(`The value has more than ${maxEmptyItems} items that take no bytes`)
 }
 
 /** Steps over a length and that many bytes. */

@@ -24,9 +24,6 @@ export function compileAvroReader(writer: AvroNode, reader: AvroNode, reading: A
   return new ReaderText(reading).compile(writer, reader)
 }
 
-/** Types of one kind of record or list that no byte is needed for: a damaged count could run on for ever. */
-const maxEmptyItems = 65_536
-
 class ReaderText {
   readonly #reading: AvroReading
   readonly #names = new LocalNames()
@@ -34,7 +31,7 @@ class ReaderText {
   /** Names of the functions of pairs of records, so that recursive ones end. */
   readonly #reads = new Map<AvroNode, Map<AvroNode, string>>()
   readonly #skips = new Map<AvroNode, string>()
-  readonly #scope: Record<string, unknown> = { ...primitives, logicalValue, maxEmptyItems }
+  readonly #scope: Record<string, unknown> = { ...primitives, logicalValue }
   /** Names of the fields around what is being generated, for messages. */
   readonly #path: string[] = []
 
@@ -44,8 +41,8 @@ class ReaderText {
 
   compile(writer: AvroNode, reader: AvroNode): AvroRead {
     const text = this.#read(writer, reader, 'v')
-    const body = `${this.#functions.join('\n')}
-return function read(b,p,e){let v;${text}
+    const body = `let room=0;${this.#functions.join('\n')}
+return function read(b,p,e){room=maxEmptyItems;let v;${text}
 if(p>e)throw damaged();cursor.position=p;return v}`
     const read = compile<AvroRead>('avro-resolving-reader', this.#scope, body)
     return (bytes, start, end) => read(primitives.slicedBuffer(bytes), start, end)
@@ -278,9 +275,8 @@ function blocks(items: AvroNode, count: string, body: string): string {
   if (!isEmptyType(items, [])) {
     return `for(;;){const ${count}=readCount(b,p,e);p=cursor.position;if(${count}===0)break;${body}}`
   }
-  // A block takes some bytes only, whatever its count: all blocks together have the limit.
-  const room = `${count}Room`
-  return `let ${room}=maxEmptyItems;for(;;){const ${count}=readCount(b,p,e,maxEmptyItems);p=cursor.position;if(${count}===0)break;if((${room}-=${count})<0)throw damaged();${body}}`
+  // A block takes some bytes only, whatever its count, and lists may lie in lists: all of a value together have the limit.
+  return `for(;;){const ${count}=readCount(b,p,e,Infinity);p=cursor.position;if(${count}===0)break;if((room-=${count})<0)throw tooManyEmptyItems();${body}}`
 }
 
 /** True where a value may take no byte at all. */

@@ -1,6 +1,7 @@
 import avsc from 'avsc'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { writeLong } from '../../../src/formats/avro-primitives.ts'
 import {
   array,
   avro,
@@ -27,6 +28,12 @@ function decode<T>(format: Format<T>, body: Uint8Array): T {
 
 function roundTrip<T>(format: Format<T>, value: T): T {
   return decode(format, format.createEncoder().encode(value))
+}
+
+/** A count of Avro. */
+function zigzag(value: number): Buffer {
+  const room = Buffer.alloc(10)
+  return room.subarray(0, writeLong(room, 0, value))
 }
 
 function schemaOf(...fields: readonly unknown[]) {
@@ -107,9 +114,30 @@ test('items that take no byte do not run away over many blocks, read or skipped'
   const writerSchema = schemaOf({ name: 'a', type: { type: 'array', items: 'null' } })
   const readerSchema = schemaOf({ name: 'b', type: 'int', default: 1 })
   for (const format of [avro<unknown>(writerSchema), avro<unknown>(writerSchema, { readerSchema })]) {
-    expect(() => decode(format, body)).toThrow('no value of this type')
+    expect(() => decode(format, body)).toThrow('more than 65536 items that take no bytes')
     const once = decode(format, Buffer.concat([block, Buffer.from([0])])) as { a?: readonly null[] }
     expect(once.a?.length ?? 65_536).toBe(65_536)
+  }
+})
+
+test('lists of lists of items that take no byte can not claim billions of them: that is an error of the record alone', () => {
+  const nulls = { type: 'array', items: 'null' } as const
+  const empty = { type: 'array', items: { type: 'record', name: 'E', fields: [] } } as const
+  // An inner list of 60,000 in four bytes, its end included.
+  const inner = Buffer.concat([zigzag(60_000), Buffer.from([0])])
+  const body = (lists: number) =>
+    Buffer.concat([zigzag(lists), ...Array.from({ length: lists }, () => inner), Buffer.from([0])])
+  const readerSchema = schemaOf({ name: 'b', type: 'int', default: 1 })
+  for (const items of [nulls, empty]) {
+    const writerSchema = schemaOf({ name: 'a', type: { type: 'array', items } })
+    for (const format of [avro<unknown>(writerSchema), avro<unknown>(writerSchema, { readerSchema })]) {
+      const begun = performance.now()
+      expect(() => decode(format, body(100_000))).toThrow('more than 65536 items that take no bytes')
+      expect(() => decode(format, body(100_000))).toThrow(expect.objectContaining({ code: 'MR_DESERIALIZATION' }))
+      expect(performance.now() - begun).toBeLessThan(1000)
+      // Each record has the limit anew.
+      for (let round = 0; round < 3; round++) decode(format, body(1))
+    }
   }
 })
 
