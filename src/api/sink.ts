@@ -16,6 +16,11 @@ export interface Sink<T> {
    * account of them, so that what a lost attempt has left open can be ended (R15, R16).
    */
   readonly transactionalIdPrefix?: string | undefined
+  /**
+   * Equal where sinks of one prefix write to the same system under the same identity: one of them then ends what a sink
+   * that the job no longer has left open (R16). undefined: nobody else can.
+   */
+  readonly transactionScope?: string | undefined
   createWriter(context: SinkWriterContext): SinkWriter<T>
 }
 

@@ -39,11 +39,15 @@ export interface IdGrant {
   readonly revision: number
 }
 
-export interface Fence {
-  readonly number: number
-  /** The subtask that does it. */
+/** A running subtask of a sink. */
+export interface Fencer {
   readonly attemptId: AttemptId
   readonly operatorUid: string
+}
+
+/** The fencer, and the entries that it fences. */
+export interface Fence extends Fencer {
+  readonly number: number
   readonly entries: TransactionLedger
 }
 
@@ -108,22 +112,22 @@ export function notWritten(state: TransactionsState, revision: number): Transact
 }
 
 /**
- * The next fence, where attempts are gone and a subtask of their sink runs (R16). Called only when everything that
+ * The next fence, where attempts are gone and a subtask that can end their transactions runs (R16). Called only when everything that
  * completed checkpoints list is committed and marked so: nobody will ever end those transactions again.
  * @param live attempts that are deployed or about to be
- * @param runningOf a running attempt of the sink
+ * @param fencerOf a running subtask that can end what the entry's attempt has left open
  */
 export function nextFence(
   state: TransactionsState,
   live: ReadonlySet<AttemptId>,
-  runningOf: (operatorUid: string) => AttemptId | undefined,
+  fencerOf: (entry: TransactionLedgerEntry) => Fencer | undefined,
 ): Fence | undefined {
   if (state.fencing !== undefined && live.has(state.fencing.attemptId)) return undefined
   const gone = state.ledger.filter((entry) => !live.has(entry.attemptId))
-  for (const [operatorUid, entries] of Map.groupBy(gone, (entry) => entry.operatorUid)) {
-    const attemptId = runningOf(operatorUid)
-    if (attemptId === undefined) continue
-    return { number: state.fences + 1, attemptId, operatorUid, entries: entries.slice(0, attemptsAtOnce) }
+  // A sink that has written elsewhere before has other entries there.
+  for (const entries of Map.groupBy(gone, (entry) => `${entry.scope} ${entry.operatorUid}`).values()) {
+    const fencer = fencerOf(entries[0] as TransactionLedgerEntry)
+    if (fencer !== undefined) return { ...fencer, number: state.fences + 1, entries: entries.slice(0, attemptsAtOnce) }
   }
   return undefined
 }

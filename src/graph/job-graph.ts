@@ -101,6 +101,8 @@ export interface PlanSink {
   readonly deliveryGuarantee: DeliveryGuarantee
   /** Start of its transactional ids, where it has any (R15). */
   readonly transactionalIdPrefix?: string
+  /** Sinks of one prefix and scope can end each other's transactions (R16). */
+  readonly transactionScope?: string
 }
 
 export interface PlanEdge {

@@ -54,9 +54,10 @@ function planOperator(operator: JobVertex['operators'][number]): PlanOperator {
   }
 }
 
-function planSink({ connector, deliveryGuarantee, transactionalIdPrefix }: Sink<unknown>): PlanSink {
+function planSink({ connector, deliveryGuarantee, transactionalIdPrefix, transactionScope }: Sink<unknown>): PlanSink {
   const sink = { connector, deliveryGuarantee }
-  return transactionalIdPrefix === undefined ? sink : { ...sink, transactionalIdPrefix }
+  if (transactionalIdPrefix === undefined) return sink
+  return { ...sink, transactionalIdPrefix, ...(transactionScope === undefined ? {} : { transactionScope }) }
 }
 
 /** What is untyped is only checked by whoever reads it (R39). */

@@ -9,6 +9,8 @@ export interface TransactionLedgerEntry {
   readonly attemptId: AttemptId
   readonly idBase: string
   readonly mark: number
+  /** Of the sink; undefined: only a sink with its uid can end them. */
+  readonly scope?: string
 }
 
 export type TransactionLedger = readonly TransactionLedgerEntry[]

@@ -26,6 +26,7 @@ function observed(sink: Sink<unknown>, time: ClusterTime): Sink<unknown> {
     connector: sink.connector,
     deliveryGuarantee: sink.deliveryGuarantee,
     transactionalIdPrefix: sink.transactionalIdPrefix,
+    transactionScope: sink.transactionScope,
     createWriter: (context) => new ObservedWriter(sink.createWriter(context), time),
   }
 }

@@ -5,6 +5,7 @@ import type { TransactionLedgerEntry } from '../../state/transaction-ledger.ts'
 import { type Decision, type Moment, unchanged } from '../decision.ts'
 import {
   beginWriting,
+  type Fencer,
   fenced,
   idsAtDeployment,
   idsOf,
@@ -72,10 +73,10 @@ function entriesOf(state: JobMasterState, subtask: number, attempt: AttemptId): 
   const vertexId = state.facts.graph.subtasks[subtask]?.vertexId
   const vertex = state.facts.plan.vertices.find(({ id }) => id === vertexId)
   return (vertex?.operators ?? []).flatMap(({ uid, sink }) => {
-    const prefix = sink?.transactionalIdPrefix
-    if (prefix === undefined) return []
-    const idBase = transactionalIdBase(prefix, uid, attempt)
-    return [{ operatorUid: uid, attemptId: attempt, idBase, mark: idsAtDeployment }]
+    if (sink?.transactionalIdPrefix === undefined) return []
+    const idBase = transactionalIdBase(sink.transactionalIdPrefix, uid, attempt)
+    const entry = { operatorUid: uid, attemptId: attempt, idBase, mark: idsAtDeployment }
+    return [sink.transactionScope === undefined ? entry : { ...entry, scope: sink.transactionScope }]
   })
 }
 
@@ -190,7 +191,7 @@ export function fenceIfDue(state: JobMasterState): JobDecision {
     ...state.subtasks.flatMap((subtask) => (subtask.type === 'attempt' ? [subtask.attemptId] : [])),
     ...state.reservations.flatMap(({ attempts }) => attempts.map((attempt) => attempt.attemptId)),
   ])
-  const fence = nextFence(transactions, live, (uid) => runningAttemptOf(state, uid))
+  const fence = nextFence(transactions, live, (entry) => fencerOf(state, entry))
   if (fence === undefined) return unchanged(state)
   const { attemptId, operatorUid, number, entries } = fence
   const transactionalIds = entries.flatMap(idsOf)
@@ -210,6 +211,24 @@ function mayFence(state: JobMasterState): boolean {
   if (state.phase.type !== 'running' || state.restoredCommits.type !== 'settled') return false
   if (state.checkpoints !== undefined && state.checkpoints.commits.type !== 'settled') return false
   return state.regions.every(({ status }) => status.type === 'running' || status.type === 'finished')
+}
+
+/**
+ * A subtask of the same sink; where the job does not have that sink any more, of another one that has its prefix and
+ * writes to the same system: nobody else would end them before the transaction timeout.
+ */
+function fencerOf(state: JobMasterState, { operatorUid, idBase, scope }: TransactionLedgerEntry): Fencer | undefined {
+  const operators = state.facts.plan.vertices.flatMap((vertex) => vertex.operators)
+  const own = operators.filter(({ uid }) => uid === operatorUid)
+  const others = operators.filter(({ sink }) => {
+    const prefix = sink?.transactionalIdPrefix
+    return prefix !== undefined && idBase.startsWith(`${prefix}-${operatorUid}-`) && sink?.transactionScope === scope
+  })
+  for (const { uid } of own.length > 0 ? own : scope === undefined ? [] : others) {
+    const attempt = runningAttemptOf(state, uid)
+    if (attempt !== undefined) return { attemptId: attempt, operatorUid: uid }
+  }
+  return undefined
 }
 
 function runningAttemptOf(state: JobMasterState, operatorUid: string): AttemptId | undefined {

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import type { DeliveryGuarantee } from '../../../api/sink.ts'
 import { type Duration, durationMs } from '../../../common/duration.ts'
 import { MillraceError } from '../../../common/errors.ts'
+import { defaultKafkaBrokers } from '../../../config/kafka-defaults.ts'
 import type { Format } from '../../../formats/format.ts'
 import { connectionSettings, type KafkaConnectionSettings, type KafkaProperties } from '../kafka-options.ts'
 import { compressionNames, type KafkaCompression } from './record-packing.ts'
@@ -142,6 +144,17 @@ function metadataMaxAgeMs(age: Duration): number {
   const ageMs = durationMs(age, 'metadataMaxAge')
   if (ageMs >= 1) return ageMs
   throw wrong('metadataMaxAge: 1 ms at least is needed')
+}
+
+/**
+ * Who writes where: transactional ids are one cluster's, and its access rules are a user's. A digest, since it stands in
+ * the plan and in the ledger, and only equality matters.
+ */
+export function transactionScope({ brokers, connection }: KafkaSinkSettings): string {
+  const { sasl } = connection
+  const user = sasl !== null && 'username' in sasl ? sasl.username : undefined
+  const identity = [[...(brokers ?? defaultKafkaBrokers())].toSorted(), sasl?.mechanism, user]
+  return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 32)
 }
 
 function byteCount(value: number, option: string): number {

@@ -1,5 +1,11 @@
 import type { DeliveryGuarantee, Sink, SinkWriter, SinkWriterContext } from '../../../api/sink.ts'
-import { type KafkaSinkOptions, type KafkaSinkSettings, kafkaSinkSettings, wrong } from './kafka-sink-options.ts'
+import {
+  type KafkaSinkOptions,
+  type KafkaSinkSettings,
+  kafkaSinkSettings,
+  transactionScope,
+  wrong,
+} from './kafka-sink-options.ts'
 import { KafkaSinkWriter } from './kafka-sink-writer.ts'
 import { recordSerializer } from './record-serializer.ts'
 
@@ -39,6 +45,7 @@ export class KafkaSink<T> implements Sink<T> {
   readonly connector = 'kafka'
   readonly deliveryGuarantee: DeliveryGuarantee
   readonly transactionalIdPrefix: string | undefined
+  readonly transactionScope: string | undefined
   readonly #settings: KafkaSinkSettings
   readonly #options: KafkaSinkOptions<T>
 
@@ -58,7 +65,9 @@ export class KafkaSink<T> implements Sink<T> {
     this.#options = options
     const { deliveryGuarantee, transactionalIdPrefix } = this.#settings
     this.deliveryGuarantee = deliveryGuarantee
-    this.transactionalIdPrefix = deliveryGuarantee === 'exactly-once' ? transactionalIdPrefix : undefined
+    const isTransactional = deliveryGuarantee === 'exactly-once'
+    this.transactionalIdPrefix = isTransactional ? transactionalIdPrefix : undefined
+    this.transactionScope = isTransactional ? transactionScope(this.#settings) : undefined
   }
 
   createWriter(context: SinkWriterContext): SinkWriter<T> {
