@@ -4,6 +4,7 @@ import type { Ports } from '../common/ports.ts'
 import { type Moment, unreachable } from '../coordinator/decision.ts'
 import type { Submission } from '../coordinator/job-manager/state.ts'
 import { decide } from '../coordinator/job-master/decide.ts'
+import { remoteSlotsOf } from '../coordinator/job-master/deployment.ts'
 import { assertInvariants } from '../coordinator/job-master/invariants.ts'
 import { type JobStatus, jobStatus } from '../coordinator/job-master/job-status.ts'
 import type { JobMasterEffect, JobMasterMessage, JobTimer } from '../coordinator/job-master/messages.ts'
@@ -164,8 +165,10 @@ export class JobMaster implements Actor<JobMasterInbox> {
         return
       case 'deploy':
         for (const [address, entries] of byTaskManager(effect.slots, (entry) => entry.slot)) {
-          const slots = entries.map(({ slot, subtasks }) => ({ slotIndex: slot.slotIndex, subtasks }))
-          this.#context.tell(taskManagerReference(address), { type: 'deploy', job, slots })
+          const { deploymentId } = effect
+          const slots = entries.map(({ slot: { slotIndex }, jobSlot, subtasks }) => ({ slotIndex, jobSlot, subtasks }))
+          const remoteSlots = remoteSlotsOf(effect.slots, address)
+          this.#context.tell(taskManagerReference(address), { type: 'deploy', job, deploymentId, slots, remoteSlots })
         }
         return
       case 'cancelAttempts':

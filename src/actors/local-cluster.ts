@@ -14,9 +14,11 @@ import type { TransactionLedger } from '../state/transaction-ledger.ts'
 import type { SlotHost } from '../task/slot-host.ts'
 import type { BlobStoreReference, JobReference, SlotMemory } from '../task/slot-protocol.ts'
 import { type ClientMessage, jobManagerReference, jobMasterReference } from './addresses.ts'
+import { InProcessLinks } from './in-process-links.ts'
 import { JobClient } from './job-client.ts'
 import { JobManager } from './job-manager.ts'
 import { JobMaster } from './job-master.ts'
+import type { RemoteLinks } from './remote-links.ts'
 import type { ActorReference } from './runtime/actor.ts'
 import { ActorSystem } from './runtime/actor-system.ts'
 import { type Executor, microtaskExecutor } from './runtime/executor.ts'
@@ -30,6 +32,10 @@ export interface LocalClusterOptions {
   /** `taskmanager.numberOfTaskSlots` */
   readonly numberOfTaskSlots: number
   readonly slotMemory: SlotMemory
+  /** How many TaskManagers there are, each with `numberOfTaskSlots`. Default 1 */
+  readonly taskManagers?: number
+  /** What a TaskManager has of its own. Without it all have `slotHost`, and are linked within the process. */
+  readonly taskManagerOf?: (index: number) => LocalTaskManager
   readonly enumeratorOf: EnumeratorOf
   readonly logger: Logger
   /** Where actors get their turns; without it as soon as the running code has returned. */
@@ -37,6 +43,14 @@ export interface LocalClusterOptions {
   readonly transport?: Transport
   /** A thread does not end (R32). Without it the process ends itself by SIGKILL, for its supervisor to start it again. */
   readonly killProcess?: (error: ErrorData) => void
+}
+
+export interface LocalTaskManager {
+  /** Of its actor: `task-manager/` and an id. */
+  readonly address: string
+  readonly slotHost: SlotHost
+  readonly remoteLinks: RemoteLinks
+  readonly dataAddress: string
 }
 
 export type { JobResult } from './job-client.ts'
@@ -82,7 +96,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
 class ActorCluster implements LocalCluster {
   readonly #options: LocalClusterOptions
   readonly #system: ActorSystem
-  readonly #taskManager: ActorReference<never>
+  readonly #taskManagers: readonly ActorReference<never>[]
   readonly #clients = new Map<JobId, JobClient>()
   /** What of a submission is no data: the JobMaster finds it here. */
   readonly #submissions = new Map<JobId, JobSubmission>()
@@ -90,7 +104,7 @@ class ActorCluster implements LocalCluster {
   #closed = false
 
   constructor(options: LocalClusterOptions) {
-    const { ports, logger, slotHost, numberOfTaskSlots, slotMemory } = options
+    const { ports, logger, taskManagers = 1 } = options
     const executor = options.executor ?? microtaskExecutor
     this.#options = options
     this.#system = new ActorSystem({
@@ -106,11 +120,22 @@ class ActorCluster implements LocalCluster {
           new JobMaster(inner, { submission, client }, this.#resourcesOf(submission.jobId)),
       })
     })
-    const killProcess = options.killProcess ?? killOwnProcess
-    this.#taskManager = this.#system.spawn<Parameters<TaskManager['receive']>[0]>(
-      `task-manager/${ports.ids.unique()}`,
-      (context) =>
-        new TaskManager(context, { clock: ports.clock, slotHost, numberOfTaskSlots, slotMemory, killProcess }),
+    const links = new InProcessLinks()
+    this.#taskManagers = Array.from({ length: taskManagers }, (_, index) => this.#startTaskManager(index, links))
+  }
+
+  #startTaskManager(index: number, links: RemoteLinks): ActorReference<never> {
+    const { ports, slotHost, numberOfTaskSlots, slotMemory, killProcess = killOwnProcess } = this.#options
+    const own = this.#options.taskManagerOf?.(index) ?? {
+      address: `task-manager/${ports.ids.unique()}`,
+      slotHost,
+      remoteLinks: links,
+      dataAddress: '',
+    }
+    const { clock } = ports
+    return this.#system.spawn<Parameters<TaskManager['receive']>[0]>(
+      own.address,
+      (context) => new TaskManager(context, { ...own, clock, numberOfTaskSlots, slotMemory, killProcess }),
     )
   }
 
@@ -163,7 +188,7 @@ class ActorCluster implements LocalCluster {
     const clients = [...this.#clients.values()]
     for (const client of clients) client.cancel()
     await Promise.all(clients.map((client) => client.result))
-    await this.#system.stop(this.#taskManager)
+    await Promise.all(this.#taskManagers.map((taskManager) => this.#system.stop(taskManager)))
     await this.#system.stop({ address: jobManagerReference.address })
   }
 

@@ -17,6 +17,7 @@ import type { PortHandle, SlotExit, SlotHandle, SlotHost } from '../task/slot-ho
 import type { FromSlot, SlotMemory } from '../task/slot-protocol.ts'
 import { jobManagerReference, jobMasterReference } from './addresses.ts'
 import { KeyedTimers } from './keyed-timers.ts'
+import type { RemoteLinks } from './remote-links.ts'
 import type { Actor, ActorContext } from './runtime/actor.ts'
 
 export interface TaskManagerOptions {
@@ -24,6 +25,10 @@ export interface TaskManagerOptions {
   readonly slotHost: SlotHost
   readonly numberOfTaskSlots: number
   readonly slotMemory: SlotMemory
+  /** The way to slots of other TaskManagers. */
+  readonly remoteLinks: RemoteLinks
+  /** Where `remoteLinks` listens; empty where nobody dials. */
+  readonly dataAddress: string
   /** Ends the process at once: a thread is stuck in native code (R32). */
   readonly killProcess: (error: ErrorData) => void
 }
@@ -43,9 +48,9 @@ export class TaskManager implements Actor<TaskManagerMessage> {
     this.#options = options
     this.#timers = new KeyedTimers((delayMs, timer) => context.schedule(delayMs, { type: 'timer', timer }))
     this.#state = newTaskManager(options.numberOfTaskSlots)
-    const { numberOfTaskSlots: numberOfSlots } = options
+    const { numberOfTaskSlots: numberOfSlots, dataAddress } = options
     const taskManager = context.self.address
-    context.tell(jobManagerReference, { type: 'registerTaskManager', taskManager, numberOfSlots })
+    context.tell(jobManagerReference, { type: 'registerTaskManager', taskManager, numberOfSlots, dataAddress })
   }
 
   receive(message: TaskManagerMessage): void {
@@ -133,17 +138,26 @@ export class TaskManager implements Actor<TaskManagerMessage> {
     if (this.#handles.size === 0) this.#onLastExit?.()
   }
 
-  #sendDeployment({ connections, slots }: Extract<TaskManagerEffect, { readonly type: 'sendDeployment' }>): void {
-    const peers = new Map<number, { readonly slot: number; readonly port: PortHandle }[]>()
-    for (const { slotIndex } of slots) peers.set(slotIndex, [])
+  #sendDeployment(deployment: Extract<TaskManagerEffect, { readonly type: 'sendDeployment' }>): void {
+    const { deploymentId, connections, remoteConnections, slots } = deployment
+    const { slotHost, remoteLinks } = this.#options
+    const peers = new Map<number, { readonly jobSlot: number; readonly port: PortHandle }[]>()
+    for (const { jobSlot } of slots) peers.set(jobSlot, [])
     for (const [lower, higher] of connections) {
-      const [lowerPort, higherPort] = this.#options.slotHost.connect()
-      peers.get(lower)?.push({ slot: higher, port: lowerPort })
-      peers.get(higher)?.push({ slot: lower, port: higherPort })
+      const [lowerPort, higherPort] = slotHost.connect()
+      peers.get(lower)?.push({ jobSlot: higher, port: lowerPort })
+      peers.get(higher)?.push({ jobSlot: lower, port: higherPort })
     }
-    for (const { slotIndex, subtasks } of slots) {
-      const own = peers.get(slotIndex) ?? []
-      const message = { type: 'deploy', subtasks, peers: own.map(({ slot }) => slot) } as const
+    for (const { jobSlot, remote } of remoteConnections) {
+      const [port, ours] = slotHost.connect()
+      peers.get(jobSlot)?.push({ jobSlot: remote.jobSlot, port })
+      const { jobSlot: remoteJobSlot, taskManager, dataAddress } = remote
+      const link = { deploymentId, jobSlot, remoteJobSlot, taskManager, dataAddress }
+      remoteLinks.connect(link, slotHost.portOf(ours))
+    }
+    for (const { slotIndex, jobSlot, subtasks } of slots) {
+      const own = peers.get(jobSlot) ?? []
+      const message = { type: 'deploy', jobSlot, subtasks, peers: own.map((peer) => peer.jobSlot) } as const
       this.#handles.get(slotIndex)?.send(
         message,
         own.map(({ port }) => port),

@@ -8,6 +8,8 @@ export type JobId = Branded<string, 'JobId'>
 export type VertexId = Branded<string, 'VertexId'>
 /** One execution of a subtask: a nanoid. A restart is a new attempt with a new id. */
 export type AttemptId = Branded<string, 'AttemptId'>
+/** One deployment of a region, over however many TaskManagers; never used again. */
+export type DeploymentId = Branded<string, 'DeploymentId'>
 /** Checkpoint ids count up from 1 and are never used again once begun (R2); 0 stands for "no checkpoint". */
 export type CheckpointId = Branded<number, 'CheckpointId'>
 /** A channel between two subtasks; unique an attempt (R28). */
@@ -16,6 +18,7 @@ export type ChannelId = Branded<string, 'ChannelId'>
 export const jobId = (text: string): JobId => text as JobId
 export const vertexId = (text: string): VertexId => text as VertexId
 export const attemptId = (text: string): AttemptId => text as AttemptId
+export const deploymentId = (text: string): DeploymentId => text as DeploymentId
 export const checkpointId = (value: number): CheckpointId => value as CheckpointId
 export const channelId = (text: string): ChannelId => text as ChannelId
 

@@ -11,10 +11,10 @@ import { Subtask } from './subtask.ts'
 import type { SubtaskServices } from './subtask-services.ts'
 
 export interface DeploymentOptions {
-  readonly slotIndex: number
+  readonly jobSlot: number
   readonly graph: JobGraph
   readonly subtasks: readonly SubtaskDeployment[]
-  /** By peer slot. */
+  /** By the job slot at the other end. */
   readonly ports: ReadonlyMap<number, PeerPort>
   readonly services: SubtaskServices
   codecOf(type: DataType<unknown>): BatchCodec
@@ -29,9 +29,9 @@ export class Deployment {
   #hasFinished = false
 
   constructor(options: DeploymentOptions) {
-    const { slotIndex, graph, services, codecOf } = options
+    const { jobSlot, graph, services, codecOf } = options
     const links = new Map([...options.ports].map(([peer, port]) => [peer, new PeerLink(port, () => services.wake())]))
-    const exchange = new Exchange({ slotIndex, graph, subtasks: options.subtasks, links, codecOf })
+    const exchange = new Exchange({ jobSlot, graph, subtasks: options.subtasks, links, codecOf })
     this.#links = [...links.values()]
     this.#deployed = options.subtasks
     this.#subtasks = options.subtasks.map((deployment) => {

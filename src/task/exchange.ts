@@ -14,11 +14,11 @@ import type { InputChannel as DeployedInput, OutputEdge, SubtaskDeployment } fro
 import { windowPartialCodec } from './window-partial.ts'
 
 export interface ExchangeOptions {
-  readonly slotIndex: number
+  readonly jobSlot: number
   readonly graph: JobGraph
   /** All subtasks that a deployment gives this slot: channels between them are connected inside it. */
   readonly subtasks: readonly SubtaskDeployment[]
-  /** By peer slot. */
+  /** By the job slot at the other end. */
   readonly links: ReadonlyMap<number, PeerLink>
   codecOf(type: DataType<unknown>): BatchCodec
 }
@@ -47,7 +47,7 @@ export class Exchange {
   #addInput({ channelId, edgeId, fromSlot }: DeployedInput): void {
     const input = new InputChannel()
     this.#inputs.set(channelId, input)
-    if (fromSlot === this.#options.slotIndex) return
+    if (fromSlot === this.#options.jobSlot) return
     this.#link(fromSlot).addInput(channelId, input, this.#codecOf(this.#edge(edgeId)))
   }
 
@@ -75,7 +75,7 @@ export class Exchange {
   }
 
   #connection(edge: JobEdge, channelId: ChannelId, toSlot: number): Connection {
-    if (toSlot === this.#options.slotIndex) {
+    if (toSlot === this.#options.jobSlot) {
       return new LocalConnection(this.#input(channelId), edge.partitioner.kind === 'hash')
     }
     return this.#link(toSlot).openOutput(channelId, this.#codecOf(edge))

@@ -42,6 +42,10 @@ export class InlineSlotHost implements SlotHost {
     return QueuePort.pair()
   }
 
+  portOf(handle: PortHandle): PeerPort {
+    return handle as PeerPort
+  }
+
   /** As if the slot's thread had died: for tests of what follows. */
   kill(slotIndex: number, reason: string): void {
     this.#slots.get(slotIndex)?.die(reason)

@@ -5,6 +5,7 @@ export class QueuePort implements PeerPort {
   #peer: QueuePort | undefined
   readonly #arrived: unknown[] = []
   #onArrival: () => void = () => {}
+  #onClose: () => void = () => {}
   #closed = false
 
   static pair(): readonly [QueuePort, QueuePort] {
@@ -17,6 +18,10 @@ export class QueuePort implements PeerPort {
 
   #join(peer: QueuePort): void {
     this.#peer = peer
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
   }
 
   post(message: unknown, transfer: readonly ArrayBuffer[] = []): void {
@@ -38,7 +43,16 @@ export class QueuePort implements PeerPort {
     if (this.#arrived.length > 0) action()
   }
 
+  onClose(action: () => void): void {
+    this.#onClose = action
+    const peer = this.#peer
+    if (peer?.isClosed === true) action()
+  }
+
   close(): void {
+    if (this.#closed) return
     this.#closed = true
+    const peer = this.#peer
+    if (peer !== undefined) peer.#onClose()
   }
 }

@@ -7,6 +7,8 @@ export interface PeerPort {
   receive(): unknown
   /** Called when something has arrived while nobody polls. */
   onArrival(action: () => void): void
+  /** Called when the other end is closed, also with its thread; what it sent before can still be received. */
+  onClose(action: () => void): void
   close(): void
 }
 
@@ -18,6 +20,8 @@ export interface SlotHost {
   start(start: SlotStart, listener: SlotListener): SlotHandle
   /** A connected pair of ports, one for each of two slots of this host. */
   connect(): readonly [PortHandle, PortHandle]
+  /** The end of a connection that the host's own thread keeps, where the other slot is not of this host. */
+  portOf(handle: PortHandle): PeerPort
 }
 
 export interface SlotListener {

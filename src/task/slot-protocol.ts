@@ -58,7 +58,7 @@ export interface InputChannel {
   readonly channelId: ChannelId
   readonly edgeId: number
   readonly fromSubtask: number
-  /** Slot of the sender; equal to the own slot: references are handed over directly. */
+  /** Job slot of the sender; equal to the own one: references are handed over directly. */
   readonly fromSlot: number
 }
 
@@ -92,8 +92,10 @@ export interface RestoreManifest {
 export type ToSlot =
   | {
       readonly type: 'deploy'
+      /** The job's own number of this slot: channels are addressed by such numbers, whichever TaskManager has the slot. */
+      readonly jobSlot: number
       readonly subtasks: readonly SubtaskDeployment[]
-      /** Peer slots of `ports`, in the same order; the ports themselves travel beside the message. */
+      /** Job slots at the other ends of `ports`, in the same order; the ports themselves travel beside the message. */
       readonly peers: readonly number[]
     }
   /** To sources, and to subtasks whose inputs have all ended; others remember it until their inputs end (R12, R42). */

@@ -215,12 +215,12 @@ export class Slot {
   }
 
   #deploy(message: ToSlot & { readonly type: 'deploy' }, ports: readonly PeerPort[]): void {
-    const { slotIndex, codecOf } = this.#options
+    const { codecOf } = this.#options
     const graph = this.#options.buildGraph()
     // A region is deployed again when all its attempts are gone.
     this.#deployments = this.#deployments.filter((earlier) => !earlier.closeIfReplacedBy(message.subtasks))
     const deployment = new Deployment({
-      slotIndex,
+      jobSlot: message.jobSlot,
       graph,
       subtasks: message.subtasks,
       ports: new Map(message.peers.map((peer, index) => [peer, ports[index] as PeerPort])),

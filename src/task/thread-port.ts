@@ -37,6 +37,10 @@ export class ThreadPort implements PeerPort {
     this.#onArrival = action
   }
 
+  onClose(action: () => void): void {
+    this.#port.on('close', action)
+  }
+
   close(): void {
     this.#port.close()
   }

@@ -2,8 +2,9 @@ import type { Readable, Writable } from 'node:stream'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { errorCodes, isMillraceError, messageOf } from '../common/errors.ts'
 import { workerUrl } from '../common/worker-url.ts'
-import type { PortHandle, SlotExit, SlotHandle, SlotHost, SlotListener } from './slot-host.ts'
+import type { PeerPort, PortHandle, SlotExit, SlotHandle, SlotHost, SlotListener } from './slot-host.ts'
 import type { FromSlot, SlotStart, ToSlot } from './slot-protocol.ts'
+import { ThreadPort } from './thread-port.ts'
 
 /** What the main thread of a process sends to a slot's thread. */
 export interface SlotMail {
@@ -33,6 +34,10 @@ export class WorkerSlotHost implements SlotHost {
   connect(): readonly [PortHandle, PortHandle] {
     const { port1, port2 } = new MessageChannel()
     return [port1, port2]
+  }
+
+  portOf(handle: PortHandle): PeerPort {
+    return new ThreadPort(handle as MessagePort)
   }
 }
 

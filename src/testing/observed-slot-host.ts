@@ -1,6 +1,6 @@
 import type { JobId } from '../common/ids.ts'
 import type { InlineSlotHost } from '../task/inline-slot-host.ts'
-import type { PortHandle, SlotHandle, SlotHost, SlotListener } from '../task/slot-host.ts'
+import type { PeerPort, PortHandle, SlotHandle, SlotHost, SlotListener } from '../task/slot-host.ts'
 import type { FromSlot, SlotStart } from '../task/slot-protocol.ts'
 
 /** Inline slots, seen from outside: which are there, and faults in what they say. */
@@ -28,6 +28,10 @@ export class ObservedSlotHost implements SlotHost {
 
   connect(): readonly [PortHandle, PortHandle] {
     return this.#host.connect()
+  }
+
+  portOf(handle: PortHandle): PeerPort {
+    return this.#host.portOf(handle)
   }
 
   /** Numbers of the slots that run a job, in order. */

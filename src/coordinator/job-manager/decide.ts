@@ -8,7 +8,7 @@ type JobManagerDecision = Decision<JobManagerState, JobManagerEffect>
 export function decide(state: JobManagerState, message: JobManagerMessage): JobManagerDecision {
   switch (message.type) {
     case 'registerTaskManager':
-      return grantWaiting(withTaskManager(state, message.taskManager, message.numberOfSlots))
+      return grantWaiting(withTaskManager(state, message))
     case 'taskManagerLost':
       return taskManagerLost(state, message.taskManager)
     case 'submitJob':
@@ -26,10 +26,14 @@ export function decide(state: JobManagerState, message: JobManagerMessage): JobM
   }
 }
 
-function withTaskManager(state: JobManagerState, taskManager: string, numberOfSlots: number): JobManagerState {
+function withTaskManager(
+  state: JobManagerState,
+  registered: Extract<JobManagerMessage, { readonly type: 'registerTaskManager' }>,
+): JobManagerState {
+  const { taskManager, numberOfSlots, dataAddress } = registered
   const others = state.slots.filter((slot) => slot.address.taskManager !== taskManager)
   const own = Array.from({ length: numberOfSlots }, (_, slotIndex): KnownSlot => {
-    return { address: { taskManager, slotIndex }, jobId: undefined, releasing: false }
+    return { address: { taskManager, slotIndex }, dataAddress, jobId: undefined, releasing: false }
   })
   return { ...state, slots: [...others, ...own] }
 }
@@ -95,7 +99,8 @@ function grantWaiting(state: JobManagerState): JobManagerDecision {
   const taken = free.slice(0, request.count)
   const slots = state.slots.map((slot) => (taken.includes(slot) ? { ...slot, jobId: request.jobId } : slot))
   const rest = grantWaiting({ ...state, slots, waiting: state.waiting.slice(1) })
-  const grant = { type: 'grantSlots', jobId: request.jobId, slots: taken.map(({ address }) => address) } as const
+  const granted = taken.map(({ address, dataAddress }) => ({ ...address, dataAddress }))
+  const grant = { type: 'grantSlots', jobId: request.jobId, slots: granted } as const
   return { state: rest.state, effects: [grant, ...rest.effects] }
 }
 

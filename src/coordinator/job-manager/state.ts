@@ -2,7 +2,7 @@ import type { JobId } from '../../common/ids.ts'
 import type { JobPlan } from '../../graph/job-graph.ts'
 import type { TransactionLedger } from '../../state/transaction-ledger.ts'
 import type { BlobStoreReference, JobReference } from '../../task/slot-protocol.ts'
-import type { SlotAddress } from '../job-master/state.ts'
+import type { GrantedSlot, SlotAddress } from '../job-master/state.ts'
 import type { RestorePoint } from '../restore.ts'
 
 /** What a client submits: a graph as data, with the bundle that the slots run (R27). */
@@ -36,6 +36,8 @@ export interface KnownJob {
 
 export interface KnownSlot {
   readonly address: SlotAddress
+  /** Of its TaskManager. */
+  readonly dataAddress: string
   /** undefined: free. */
   readonly jobId: JobId | undefined
   /** Its job has ended, its thread not yet (R32). */
@@ -48,7 +50,13 @@ export interface SlotRequest {
 }
 
 export type JobManagerMessage =
-  | { readonly type: 'registerTaskManager'; readonly taskManager: string; readonly numberOfSlots: number }
+  | {
+      readonly type: 'registerTaskManager'
+      readonly taskManager: string
+      readonly numberOfSlots: number
+      /** Where its data network listens (R28); empty where there is none. */
+      readonly dataAddress: string
+    }
   | { readonly type: 'taskManagerLost'; readonly taskManager: string }
   | { readonly type: 'submitJob'; readonly requestId: string; readonly client: string; readonly submission: Submission }
   | { readonly type: 'requestSlots'; readonly jobId: JobId; readonly count: number }
@@ -59,7 +67,7 @@ export type JobManagerMessage =
 export type JobManagerEffect =
   | { readonly type: 'startJobMaster'; readonly submission: Submission; readonly client: string }
   | { readonly type: 'submitted'; readonly client: string; readonly jobId: JobId }
-  | { readonly type: 'grantSlots'; readonly jobId: JobId; readonly slots: readonly SlotAddress[] }
+  | { readonly type: 'grantSlots'; readonly jobId: JobId; readonly slots: readonly GrantedSlot[] }
   | { readonly type: 'refuseSlots'; readonly jobId: JobId; readonly required: number; readonly available: number }
   | { readonly type: 'tellJobMaster'; readonly jobId: JobId; readonly lost: string }
   /** The job has ended; each slot comes back by `slotFreed`. */

@@ -19,7 +19,7 @@ import {
   splitsLocated,
   splitsNotLocated,
 } from './sources.ts'
-import type { Incident, JobMasterState, SlotAddress } from './state.ts'
+import type { GrantedSlot, Incident, JobMasterState } from './state.ts'
 import { finishedOnes, participants, slotsInUse } from './subtasks.ts'
 import { suspendedIfCommitted, suspendJob, suspendTimedOut, suspendWithout } from './suspending.ts'
 import {
@@ -182,7 +182,7 @@ function start(state: JobMasterState, now: Moment): JobDecision {
   return { state, effects: [{ type: 'requestSlots', count: state.facts.slotsNeeded }] }
 }
 
-function slotsGranted(state: JobMasterState, slots: readonly SlotAddress[]): JobDecision {
+function slotsGranted(state: JobMasterState, slots: readonly GrantedSlot[]): JobDecision {
   if (state.phase.type !== 'waitingForSlots') return unchanged(state)
   const next: JobMasterState = {
     ...state,

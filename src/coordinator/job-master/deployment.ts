@@ -1,14 +1,15 @@
-import { attemptId, channelId, type VertexId } from '../../common/ids.ts'
+import { attemptId, channelId, deploymentId, type VertexId } from '../../common/ids.ts'
 import type { ExecutionSubtask } from '../../graph/execution-graph.ts'
 import type { PlanVertex } from '../../graph/job-graph.ts'
 import type { InputChannel, OutputEdge, SubtaskDeployment } from '../../task/slot-protocol.ts'
 import { type Decision, unchanged } from '../decision.ts'
 import { checkpointedSplits, finishedSubtasks, type RestorePoint, restoreFrom, subtasksToCommit } from '../restore.ts'
 import { splitsOfSubtask } from '../splits.ts'
+import type { RemoteSlot } from '../task-manager/state.ts'
 import { idsAtDeployment } from '../transactions.ts'
 import type { JobMasterEffect, SlotDeployment } from './messages.ts'
 import { type JobMasterState, type RegionStatus, restoredId, restorePointOf, type SubtaskExecution } from './state.ts'
-import { attemptOf, slotAddressOf, subtasksOfRegion, withSubtask } from './subtasks.ts'
+import { attemptOf, subtasksOfRegion, withSubtask } from './subtasks.ts'
 import { reservationOf, withoutReservation } from './transactional-sinks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
@@ -76,16 +77,25 @@ function deploySubtasks(state: JobMasterState, deployment: Deployment): JobDecis
   next = { ...next, attemptsMinted: state.attemptsMinted + subtasks.length }
   const bySlot = new Map<number, SubtaskDeployment[]>()
   for (const index of subtasks) {
-    const slot = next.facts.slotOf[index] ?? -1
+    const slot = jobSlotOf(next, index)
     const entries = bySlot.get(slot) ?? []
     entries.push(deploymentOf(next, index, deployment))
     bySlot.set(slot, entries)
   }
   const slots = [...bySlot].flatMap(([number, entries]): SlotDeployment[] => {
     const slot = next.slots[number]
-    return slot === undefined ? [] : [{ slot, subtasks: entries }]
+    return slot === undefined ? [] : [{ slot, jobSlot: number, subtasks: entries }]
   })
-  return { state: next, effects: [{ type: 'deploy', slots }] }
+  // Named by its first attempt, whose id is never used again.
+  const id = deploymentId(attemptOf(next, subtasks[0] ?? -1)?.attemptId ?? '')
+  return { state: next, effects: [{ type: 'deploy', deploymentId: id, slots }] }
+}
+
+/** What the TaskManager is told of the parts of a deployment that others get. */
+export function remoteSlotsOf(slots: readonly SlotDeployment[], taskManager: string): readonly RemoteSlot[] {
+  return slots.flatMap(({ slot, jobSlot }) =>
+    slot.taskManager === taskManager ? [] : [{ jobSlot, taskManager: slot.taskManager, dataAddress: slot.dataAddress }],
+  )
 }
 
 function deploymentOf(state: JobMasterState, index: number, { point, closing }: Deployment): SubtaskDeployment {
@@ -126,7 +136,7 @@ function inputsOf(state: JobMasterState, subtask: ExecutionSubtask): readonly In
         channelId: channelId(`${currentAttempt(state, channel.from)}.${index}`),
         edgeId: channel.edgeId,
         fromSubtask: sender.subtaskIndex,
-        fromSlot: slotIndexOf(state, channel.from),
+        fromSlot: jobSlotOf(state, channel.from),
       },
     ]
   })
@@ -141,7 +151,7 @@ function outputsOf(state: JobMasterState, subtask: ExecutionSubtask, closing: bo
           const channel = state.facts.graph.channels[index]
           if (channel === undefined) return []
           const id = channelId(`${currentAttempt(state, subtask.index)}.${index}`)
-          return [{ channelId: id, toSlot: slotIndexOf(state, channel.to) }]
+          return [{ channelId: id, toSlot: jobSlotOf(state, channel.to) }]
         }),
   }))
 }
@@ -152,8 +162,8 @@ function currentAttempt(state: JobMasterState, subtask: number): SubtaskDeployme
   return attempt.attemptId
 }
 
-function slotIndexOf(state: JobMasterState, subtask: number): number {
-  return slotAddressOf(state, subtask)?.slotIndex ?? -1
+function jobSlotOf(state: JobMasterState, subtask: number): number {
+  return state.facts.slotOf[subtask] ?? -1
 }
 
 export function vertexOf(state: JobMasterState, id: VertexId): PlanVertex {

@@ -1,19 +1,19 @@
 import type { SourceDescription, SourceSplit } from '../../api/source.ts'
 import type { ErrorData } from '../../common/errors.ts'
-import type { AttemptId, CheckpointId, VertexId } from '../../common/ids.ts'
+import type { AttemptId, CheckpointId, DeploymentId, VertexId } from '../../common/ids.ts'
 import type { CheckpointRecord } from '../../state/checkpoint-record.ts'
 import type { TransactionLedger } from '../../state/transaction-ledger.ts'
 import type { FromSlot, SubtaskDeployment, ToSlot } from '../../task/slot-protocol.ts'
 import type { CheckpointTimer } from '../checkpoints/state.ts'
 import type { RestorePoint } from '../restore.ts'
-import type { JobOutcome, SlotAddress } from './state.ts'
+import type { GrantedSlot, JobOutcome, SlotAddress } from './state.ts'
 
 /** What a subtask's attempt reports, as its slot sends it. */
 export type AttemptEvent = Extract<FromSlot, { readonly attemptId: AttemptId }>
 
 export type JobMasterMessage =
   | { readonly type: 'start' }
-  | { readonly type: 'slotsGranted'; readonly slots: readonly SlotAddress[] }
+  | { readonly type: 'slotsGranted'; readonly slots: readonly GrantedSlot[] }
   | { readonly type: 'slotsRefused'; readonly required: number; readonly available: number }
   | { readonly type: 'cancelJob' }
   | { readonly type: 'suspendJob' }
@@ -57,7 +57,9 @@ export type JobTimer =
   | { readonly type: 'suspendTimeout' }
 
 export interface SlotDeployment {
-  readonly slot: SlotAddress
+  readonly slot: GrantedSlot
+  /** Index in JobMasterState.slots: what channels are addressed by, whoever holds the slot. */
+  readonly jobSlot: number
   readonly subtasks: readonly SubtaskDeployment[]
 }
 
@@ -65,7 +67,7 @@ export type JobMasterEffect =
   | { readonly type: 'requestSlots'; readonly count: number }
   /** The slots load the bundle while the splits are looked for. */
   | { readonly type: 'prepareSlots'; readonly slots: readonly SlotAddress[] }
-  | { readonly type: 'deploy'; readonly slots: readonly SlotDeployment[] }
+  | { readonly type: 'deploy'; readonly deploymentId: DeploymentId; readonly slots: readonly SlotDeployment[] }
   | { readonly type: 'cancelAttempts'; readonly attempts: readonly { slot: SlotAddress; attemptId: AttemptId }[] }
   | { readonly type: 'toSlots'; readonly slots: readonly SlotAddress[]; readonly message: ToSlot }
   /** `known` undefined: a first start; else the positions of the checkpoint (R18). */

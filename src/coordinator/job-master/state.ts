@@ -19,7 +19,7 @@ export interface JobMasterState {
   /** `--drain` was asked for: sources stop as if their input had ended. */
   readonly draining: boolean
   /** Granted slots, by the job's own slot number. */
-  readonly slots: readonly SlotAddress[]
+  readonly slots: readonly GrantedSlot[]
   /** By index in ExecutionGraph.subtasks. */
   readonly subtasks: readonly SubtaskExecution[]
   /** By index in ExecutionGraph.regions. */
@@ -80,6 +80,11 @@ export interface SlotAddress {
   /** Address of the TaskManager's actor. */
   readonly taskManager: string
   readonly slotIndex: number
+}
+
+export interface GrantedSlot extends SlotAddress {
+  /** Where the data network of its TaskManager listens (R28). */
+  readonly dataAddress: string
 }
 
 export type JobPhase =

@@ -1,7 +1,7 @@
 import type { AttemptId } from '../../common/ids.ts'
 import type { CheckpointParticipant } from '../checkpoints/state.ts'
 import { replaced } from '../decision.ts'
-import type { JobMasterState, SlotAddress, SubtaskAttempt, SubtaskExecution } from './state.ts'
+import type { GrantedSlot, JobMasterState, SlotAddress, SubtaskAttempt, SubtaskExecution } from './state.ts'
 
 /** Index of the subtask whose current attempt this is; undefined: an attempt of the past, whose reports mean nothing (I5, I7). */
 export function subtaskOfAttempt(state: JobMasterState, attemptId: AttemptId): number | undefined {
@@ -18,7 +18,7 @@ export function withSubtask(state: JobMasterState, subtask: number, execution: S
   return { ...state, subtasks: replaced(state.subtasks, subtask, execution) }
 }
 
-export function slotAddressOf(state: JobMasterState, subtask: number): SlotAddress | undefined {
+export function slotAddressOf(state: JobMasterState, subtask: number): GrantedSlot | undefined {
   return state.slots[state.facts.slotOf[subtask] ?? -1]
 }
 

@@ -13,7 +13,7 @@ export function decide(state: TaskManagerState, message: TaskManagerMessage): Ta
     case 'prepareSlots':
       return prepareSlots(state, message.job, message.slotIndexes)
     case 'deploy':
-      return deploy(state, message.job, message.slots)
+      return deploy(state, message)
     case 'cancelAttempts':
       return inSequence(state, [(current) => cancelAttempts(current, message.jobId, message.attemptIds), sendWaiting])
     case 'toSlots':

@@ -1,6 +1,15 @@
 import { type Decision, unchanged } from '../decision.ts'
 import { withSlot } from './slots.ts'
-import type { SlotJob, SlotSubtasks, TaskManagerEffect, TaskManagerState, WaitingDeployment } from './state.ts'
+import type {
+  RemoteConnection,
+  RemoteSlot,
+  SlotJob,
+  SlotSubtasks,
+  TaskManagerEffect,
+  TaskManagerMessage,
+  TaskManagerState,
+  WaitingDeployment,
+} from './state.ts'
 
 type TaskManagerDecision = Decision<TaskManagerState, TaskManagerEffect>
 
@@ -21,8 +30,12 @@ export function prepareSlots(
   return { state: next, effects }
 }
 
-export function deploy(state: TaskManagerState, job: SlotJob, slots: readonly SlotSubtasks[]): TaskManagerDecision {
-  const waiting = [...state.waiting, { jobId: job.start.jobId, slots }]
+export function deploy(
+  state: TaskManagerState,
+  message: Extract<TaskManagerMessage, { readonly type: 'deploy' }>,
+): TaskManagerDecision {
+  const { job, deploymentId, slots, remoteSlots } = message
+  const waiting = [...state.waiting, { jobId: job.start.jobId, deploymentId, slots, remoteSlots }]
   const prepared = prepareSlots(
     { ...state, waiting },
     job,
@@ -50,7 +63,11 @@ export function sendWaiting(state: TaskManagerState): TaskManagerDecision {
       const added = subtasks.map(({ attemptId }) => ({ attemptId, cancelling: false }))
       next = withSlot(next, slotIndex, { ...slot, attempts: [...slot.attempts, ...added] })
     }
-    effects.push({ type: 'sendDeployment', connections: connectionsOf(deployment.slots), slots: deployment.slots })
+    const { deploymentId, slots, remoteSlots } = deployment
+    const pairs = pairsOf(slots)
+    const connections = connectionsOf(pairs, slots)
+    const remoteConnections = remoteConnectionsOf(pairs, slots, remoteSlots)
+    effects.push({ type: 'sendDeployment', deploymentId, connections, remoteConnections, slots })
   }
   return { state: next, effects }
 }
@@ -72,18 +89,38 @@ function startReserved(state: TaskManagerState, deployment: WaitingDeployment): 
   return effects.length === 0 ? unchanged(state) : { state: next, effects }
 }
 
-/** The pairs of slots that a deployment has channels between, each once, the lower slot first. */
-function connectionsOf(slots: readonly SlotSubtasks[]): readonly (readonly [number, number])[] {
-  const pairs = new Map<string, readonly [number, number]>()
+type SlotPair = readonly [number, number]
+
+/** The pairs of job slots that a deployment has channels between, each once, the lower slot first. */
+function pairsOf(slots: readonly SlotSubtasks[]): readonly SlotPair[] {
+  const pairs = new Map<string, SlotPair>()
   const add = (one: number, other: number): void => {
     if (one !== other)
       pairs.set(`${Math.min(one, other)}-${Math.max(one, other)}`, [Math.min(one, other), Math.max(one, other)])
   }
-  for (const { slotIndex, subtasks } of slots) {
+  for (const { jobSlot, subtasks } of slots) {
     for (const { inputs, outputs } of subtasks) {
-      for (const input of inputs) add(slotIndex, input.fromSlot)
-      for (const output of outputs) for (const channel of output.channels) add(slotIndex, channel.toSlot)
+      for (const input of inputs) add(jobSlot, input.fromSlot)
+      for (const output of outputs) for (const channel of output.channels) add(jobSlot, channel.toSlot)
     }
   }
   return [...pairs.values()].sort((a, b) => a[0] - b[0] || a[1] - b[1])
+}
+
+function connectionsOf(pairs: readonly SlotPair[], slots: readonly SlotSubtasks[]): readonly SlotPair[] {
+  const here = new Set(slots.map(({ jobSlot }) => jobSlot))
+  return pairs.filter((pair) => pair.every((jobSlot) => here.has(jobSlot)))
+}
+
+function remoteConnectionsOf(
+  pairs: readonly SlotPair[],
+  slots: readonly SlotSubtasks[],
+  remoteSlots: readonly RemoteSlot[],
+): readonly RemoteConnection[] {
+  const here = new Set(slots.map(({ jobSlot }) => jobSlot))
+  return pairs.flatMap(([lower, higher]) => {
+    const [jobSlot, other] = here.has(lower) ? [lower, higher] : [higher, lower]
+    const remote = remoteSlots.find((candidate) => candidate.jobSlot === other)
+    return remote === undefined || !here.has(jobSlot) ? [] : [{ jobSlot, remote }]
+  })
 }

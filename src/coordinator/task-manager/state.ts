@@ -1,5 +1,5 @@
 import type { ErrorData } from '../../common/errors.ts'
-import type { AttemptId, JobId } from '../../common/ids.ts'
+import type { AttemptId, DeploymentId, JobId } from '../../common/ids.ts'
 import type { SlotExit } from '../../task/slot-host.ts'
 import type { FromSlot, SlotStart, SubtaskDeployment, ToSlot } from '../../task/slot-protocol.ts'
 
@@ -50,17 +50,42 @@ export interface SlotAttempt {
 
 export interface WaitingDeployment {
   readonly jobId: JobId
+  readonly deploymentId: DeploymentId
   readonly slots: readonly SlotSubtasks[]
+  readonly remoteSlots: readonly RemoteSlot[]
 }
 
 export interface SlotSubtasks {
   readonly slotIndex: number
+  /** The job's own number of the slot, by which channels are addressed. */
+  readonly jobSlot: number
   readonly subtasks: readonly SubtaskDeployment[]
+}
+
+/** A slot of another TaskManager that the same deployment goes to. */
+export interface RemoteSlot {
+  readonly jobSlot: number
+  readonly taskManager: string
+  /** Where the data network of that TaskManager listens (R28). */
+  readonly dataAddress: string
+}
+
+/** A pair of job slots that a deployment has channels between, of which the first is here. */
+export interface RemoteConnection {
+  readonly jobSlot: number
+  readonly remote: RemoteSlot
 }
 
 export type TaskManagerMessage =
   | { readonly type: 'prepareSlots'; readonly job: SlotJob; readonly slotIndexes: readonly number[] }
-  | { readonly type: 'deploy'; readonly job: SlotJob; readonly slots: readonly SlotSubtasks[] }
+  /** The part of a deployment that is for this TaskManager. Its links to other parts meet by `deploymentId`, which no other has. */
+  | {
+      readonly type: 'deploy'
+      readonly job: SlotJob
+      readonly deploymentId: DeploymentId
+      readonly slots: readonly SlotSubtasks[]
+      readonly remoteSlots: readonly RemoteSlot[]
+    }
   | { readonly type: 'cancelAttempts'; readonly jobId: JobId; readonly attemptIds: readonly AttemptId[] }
   | { readonly type: 'toSlots'; readonly slotIndexes: readonly number[]; readonly message: ToSlot }
   /** The job has ended: its slots are emptied and given back. */
@@ -77,10 +102,12 @@ export type TaskManagerTimer =
 
 export type TaskManagerEffect =
   | { readonly type: 'startSlot'; readonly slotIndex: number; readonly job: SlotJob }
-  /** Pairs of slots that get a connected pair of ports, and what each slot is sent. */
+  /** Pairs of job slots that get a connected pair of ports, and what each slot is sent. */
   | {
       readonly type: 'sendDeployment'
+      readonly deploymentId: DeploymentId
       readonly connections: readonly (readonly [number, number])[]
+      readonly remoteConnections: readonly RemoteConnection[]
       readonly slots: readonly SlotSubtasks[]
     }
   | { readonly type: 'toSlot'; readonly slotIndex: number; readonly message: ToSlot }

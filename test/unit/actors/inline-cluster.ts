@@ -66,6 +66,8 @@ export interface InlineClusterOptions {
   readonly slots: number
   readonly clock?: Clock
   readonly enumeratorOf?: EnumeratorOf
+  /** Each with `slots`. Default 1 */
+  readonly taskManagers?: number
 }
 
 /** Waits until the job's status is so; fails when the job has ended before. */
@@ -110,6 +112,7 @@ export class InlineCluster {
       ports: { ...systemPorts, clock },
       slotHost: this.host,
       numberOfTaskSlots: options.slots,
+      ...(options.taskManagers === undefined ? {} : { taskManagers: options.taskManagers }),
       slotMemory: { heapLimitBytes: 2 ** 33, managedBytes: 2 ** 26 },
       enumeratorOf: options.enumeratorOf ?? enumeratorOf,
       logger: silentLogger,

@@ -9,6 +9,7 @@ import { silentLogger } from '../../../src/common/logger.ts'
 import { systemPorts } from '../../../src/common/system-ports.ts'
 import { datagen } from '../../../src/connectors/datagen/datagen-source.ts'
 import type { JobStatus } from '../../../src/coordinator/job-master/job-status.ts'
+import { QueuePort } from '../../../src/task/queue-port.ts'
 import { enumeratorOf, InlineCluster, TransactionalList, until } from './inline-cluster.ts'
 
 interface Counted {
@@ -97,6 +98,19 @@ test('a failing function restarts by fixed-delay, and every output is there once
   const result = await cluster.run()
   expect(result).toMatchObject({ state: 'FINISHED', error: undefined })
   expect(result.restarts).toBe(3)
+  expect(textsOf(output)).toEqual(expectedCounts(12_000))
+})
+
+test.each([[2], [3]])('a deployment spans %d TaskManagers, and comes again after failures', async (taskManagers) => {
+  const output = new TransactionalList<Counted>()
+  let seen = 0
+  const onRecord = (): void => {
+    if ([2000, 9000].includes(++seen)) throw new Error('now and then')
+  }
+  const build = counting({ size: 12_000, output, parallelism: 6, onRecord })
+  const result = await new InlineCluster(build, { slots: 6 / taskManagers, taskManagers }).run()
+  expect(result).toMatchObject({ state: 'FINISHED', error: undefined })
+  expect(result.restarts).toBeGreaterThan(0)
   expect(textsOf(output)).toEqual(expectedCounts(12_000))
 })
 
@@ -332,6 +346,7 @@ test('a thread that does not end while the cluster is closed ends the process (R
         return { send: () => {}, terminate: () => {} }
       },
       connect: () => [undefined, undefined],
+      portOf: () => QueuePort.pair()[0],
     },
     numberOfTaskSlots: 1,
     slotMemory: { heapLimitBytes: 2 ** 30, managedBytes: 2 ** 20 },

@@ -20,7 +20,12 @@ function run(timeoutMs: number, ...messages: readonly JobManagerMessage[]) {
   return { state, effects, types: effects.map(({ type }) => type) }
 }
 
-const register: JobManagerMessage = { type: 'registerTaskManager', taskManager: 'tm', numberOfSlots: 2 }
+const register: JobManagerMessage = {
+  type: 'registerTaskManager',
+  taskManager: 'tm',
+  numberOfSlots: 2,
+  dataAddress: 'here:1',
+}
 const request = (id: typeof first, count: number): JobManagerMessage => ({ type: 'requestSlots', jobId: id, count })
 const freed = (slotIndex: number, id: typeof first): JobManagerMessage => ({
   type: 'slotFreed',
@@ -30,7 +35,7 @@ const freed = (slotIndex: number, id: typeof first): JobManagerMessage => ({
 
 test('slots are granted all at once', () => {
   const { effects } = run(0, register, request(first, 2))
-  const slots = [0, 1].map((slotIndex) => ({ taskManager: 'tm', slotIndex }))
+  const slots = [0, 1].map((slotIndex) => ({ taskManager: 'tm', slotIndex, dataAddress: 'here:1' }))
   expect(effects).toEqual([{ type: 'grantSlots', jobId: first, slots }])
 })
 
@@ -41,7 +46,12 @@ test('too few slots are refused at once where none can come, with both numbers',
 
 test('on a cluster a request waits for TaskManagers until slot.request.timeout', () => {
   expect(run(1000, register, request(first, 3)).types).toEqual(['setTimer'])
-  const more: JobManagerMessage = { type: 'registerTaskManager', taskManager: 'other', numberOfSlots: 1 }
+  const more: JobManagerMessage = {
+    type: 'registerTaskManager',
+    taskManager: 'other',
+    numberOfSlots: 1,
+    dataAddress: 'there:1',
+  }
   expect(run(1000, register, request(first, 3), more).types).toEqual(['grantSlots'])
   const timeout: JobManagerMessage = { type: 'slotRequestTimeout', jobId: first }
   expect(run(1000, register, request(first, 3), timeout).types).toEqual(['refuseSlots'])

@@ -15,7 +15,7 @@ const islands = planOf([
   { name: 'left', parallelism: 1, kind: 'source' },
   { name: 'right', parallelism: 1, kind: 'source' },
 ])
-const slot = { taskManager: 'tm', slotIndex: 0 }
+const slot = { taskManager: 'tm', slotIndex: 0, dataAddress: '' }
 const unreachable: ErrorData = { code: 'MR_KAFKA_UNREACHABLE', message: 'no broker answered' }
 
 const emptyRecord: CheckpointRecord = {

@@ -115,7 +115,11 @@ export class JobWorld {
     this.trace.push(`   ${JSON.stringify(effect).slice(0, 200)}`)
     switch (effect.type) {
       case 'requestSlots': {
-        const slots = Array.from({ length: effect.count }, (_, slotIndex) => ({ taskManager: 'tm', slotIndex }))
+        const slots = Array.from({ length: effect.count }, (_, slotIndex) => ({
+          taskManager: 'tm',
+          slotIndex,
+          dataAddress: '',
+        }))
         this.#delayed.push(() => this.send({ type: 'slotsGranted', slots }))
         break
       }
@@ -171,7 +175,7 @@ export class JobWorld {
 
   #deploy({ slots }: Extract<JobMasterEffect, { readonly type: 'deploy' }>): void {
     if (this.#undetermined) throw new Violation('a region is deployed while a completion is undetermined (R3)')
-    for (const { slot, subtasks } of slots) {
+    for (const { slot, jobSlot, subtasks } of slots) {
       for (const deployment of subtasks) {
         if (this.#attemptIds.has(deployment.attemptId)) throw new Violation(`attempt id ${deployment.attemptId} twice`)
         this.#attemptIds.add(deployment.attemptId)
@@ -179,7 +183,7 @@ export class JobWorld {
         this.#checkRestore(deployment)
         this.#checkIds(deployment)
       }
-      this.slots.send(slot, { type: 'deploy', subtasks, peers: [] })
+      this.slots.send(slot, { type: 'deploy', jobSlot, subtasks, peers: [] })
     }
   }
 

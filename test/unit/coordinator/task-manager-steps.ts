@@ -1,7 +1,8 @@
-import { attemptId, jobId } from '../../../src/common/ids.ts'
+import { attemptId, deploymentId, jobId } from '../../../src/common/ids.ts'
 import { decide } from '../../../src/coordinator/task-manager/decide.ts'
 import {
   newTaskManager,
+  type RemoteSlot,
   type SlotJob,
   type TaskManagerEffect,
   type TaskManagerMessage,
@@ -35,10 +36,14 @@ export const subtask = (name: string, change: Partial<SubtaskDeployment> = {}): 
   ...change,
 })
 
+export const jobSlotOf = (slotIndex: number): number => 10 - slotIndex
+export const remoteSlot: RemoteSlot = { jobSlot: 99, taskManager: 'task-manager/other', dataAddress: 'there:1' }
+
 /** A TaskManager step by step; keeps the effects of the last step. */
 export class Steps {
   state: TaskManagerState
   effects: readonly TaskManagerEffect[] = []
+  #deployments = 0
 
   constructor(slots: number) {
     this.state = newTaskManager(slots)
@@ -52,8 +57,12 @@ export class Steps {
   }
 
   deploy(slots: Readonly<Record<number, readonly SubtaskDeployment[]>>): this {
-    const entries = Object.entries(slots).map(([slotIndex, subtasks]) => ({ slotIndex: Number(slotIndex), subtasks }))
-    return this.send({ type: 'deploy', job, slots: entries })
+    // Job slots are numbered differently than slots, and a third one is of another TaskManager.
+    const entries = Object.entries(slots).map(([slotIndex, subtasks]) => {
+      return { slotIndex: Number(slotIndex), jobSlot: jobSlotOf(Number(slotIndex)), subtasks }
+    })
+    const id = deploymentId(`deployment-${++this.#deployments}`)
+    return this.send({ type: 'deploy', job, deploymentId: id, slots: entries, remoteSlots: [remoteSlot] })
   }
 
   ready(slotIndex: number): this {

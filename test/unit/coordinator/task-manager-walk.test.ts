@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { AttemptId } from '../../../src/common/ids.ts'
+import { type AttemptId, deploymentId } from '../../../src/common/ids.ts'
 import type { TaskManagerEffect, TaskManagerMessage } from '../../../src/coordinator/task-manager/state.ts'
 import { seeded } from './model-slots.ts'
 import { id, job, Steps, subtask } from './task-manager-steps.ts'
@@ -29,9 +29,12 @@ class Walk {
 
   deploySomething(): void {
     const slotIndexes = [0, 1, 2].filter(() => this.#random() < 0.6)
-    const slots = slotIndexes.map((slotIndex) => ({ slotIndex, subtasks: [subtask(`t${this.#minted++}`)] }))
+    const deployment = deploymentId(`d${this.#minted}`)
+    const slots = slotIndexes.map((slotIndex) => {
+      return { slotIndex, jobSlot: slotIndex, subtasks: [subtask(`t${this.#minted++}`)] }
+    })
     for (const { subtasks } of slots) for (const { attemptId } of subtasks) this.open.add(attemptId)
-    this.send({ type: 'deploy', job, slots })
+    this.send({ type: 'deploy', job, deploymentId: deployment, slots, remoteSlots: [] })
   }
 
   cancel(share: number): void {

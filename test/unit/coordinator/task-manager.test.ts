@@ -1,18 +1,31 @@
 import { expect, test } from 'vitest'
 import { attemptId, channelId } from '../../../src/common/ids.ts'
-import { id, job, Steps, subtask } from './task-manager-steps.ts'
+import { id, job, jobSlotOf, remoteSlot, Steps, subtask } from './task-manager-steps.ts'
 
 test('a deployment waits until all its slots are ready, and each pair of slots with channels gets one connection', () => {
   const sender = subtask('sender', {
-    outputs: [{ edgeId: 0, channels: [0, 1].map((toSlot) => ({ channelId: channelId(`c${toSlot}`), toSlot })) }],
+    outputs: [{ edgeId: 0, channels: [0, 1].map((to) => ({ channelId: channelId(`c${to}`), toSlot: jobSlotOf(to) })) }],
   })
   const receiver = subtask('receiver', {
-    inputs: [{ channelId: channelId('c1'), edgeId: 0, fromSubtask: 0, fromSlot: 0 }],
+    inputs: [{ channelId: channelId('c1'), edgeId: 0, fromSubtask: 0, fromSlot: jobSlotOf(0) }],
   })
   const steps = new Steps(2).deploy({ 0: [sender], 1: [receiver] })
   expect(steps.types).toEqual(['startSlot', 'startSlot'])
   expect(steps.ready(1).types).toEqual([])
-  expect(steps.ready(0).effects).toMatchObject([{ type: 'sendDeployment', connections: [[0, 1]] }])
+  expect(steps.ready(0).effects).toMatchObject([
+    { type: 'sendDeployment', connections: [[9, 10]], remoteConnections: [] },
+  ])
+})
+
+test('a slot with a channel to a slot of another TaskManager gets one link to it, whichever end of the channel it has', () => {
+  const channelsTo = (toSlot: number) => [0, 1].map((number) => ({ channelId: channelId(`c${number}`), toSlot }))
+  const sender = subtask('sender', { outputs: [{ edgeId: 0, channels: channelsTo(remoteSlot.jobSlot) }] })
+  const receiver = subtask('receiver', {
+    inputs: [{ channelId: channelId('d'), edgeId: 0, fromSubtask: 0, fromSlot: remoteSlot.jobSlot }],
+  })
+  const steps = new Steps(2).deploy({ 0: [sender], 1: [receiver] }).ready(0)
+  const remoteConnections = [1, 0].map((slot) => ({ jobSlot: jobSlotOf(slot), remote: remoteSlot }))
+  expect(steps.ready(1).effects).toMatchObject([{ type: 'sendDeployment', connections: [], remoteConnections }])
 })
 
 test('slots that were prepared are not started again', () => {

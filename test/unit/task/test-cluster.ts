@@ -129,7 +129,7 @@ export class TestCluster {
         const [left, right] = pair.split('-').map(Number) as [number, number]
         return left === slotIndex ? [ends[0]] : right === slotIndex ? [ends[1]] : []
       })
-      slot.send({ type: 'deploy', subtasks, peers }, handles)
+      slot.send({ type: 'deploy', jobSlot: slotIndex, subtasks, peers }, handles)
     })
     this.#base = from?.id ?? noCheckpoint
     await this.until(() => this.#count('running') === running + this.subtasks.length, 'running subtasks')
