@@ -129,6 +129,31 @@ export const errorCodes = {
     remedy: 'See the named path: rights, space, file system.',
     severity: 'retryable',
   },
+  MR_FENCED: {
+    cause: 'A write of a leader was refused: another one leads by now (I1).',
+    remedy: 'Nothing: the new leader goes on. Where it happens often, look at pauses of the JobManagers.',
+    severity: 'retryable',
+  },
+  MR_REDIS_UNAVAILABLE: {
+    cause: 'Redis can not be reached, or refuses commands for now; what was asked for was not done.',
+    remedy: 'See the named address and reason: the server, its disk, its memory, the network.',
+    severity: 'retryable',
+  },
+  MR_REDIS_UNDETERMINED: {
+    cause: 'A connection to Redis was lost before a write was known to be durable (R3).',
+    remedy: 'See the named address and reason: the server or the network.',
+    severity: 'retryable',
+  },
+  MR_REDIS_FULL: {
+    cause: 'Redis has reached its maxmemory and refuses to write.',
+    remedy: 'Raise maxmemory of the named server, or keep less in it.',
+    severity: 'retryable',
+  },
+  MR_REDIS_CONFIGURATION: {
+    cause: 'A Redis server is not set up so that Millrace may rely on it, or refuses the log-in.',
+    remedy: 'Change what the message names, on the server or in the configuration.',
+    severity: 'fatal',
+  },
   MR_RUN_LOCKED: {
     cause: 'Another process runs this job on the same checkpoint folder (R11).',
     remedy: 'Stop the named process, or use another execution.checkpointing.dir.',

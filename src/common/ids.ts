@@ -14,6 +14,8 @@ export type DeploymentId = Branded<string, 'DeploymentId'>
 export type CheckpointId = Branded<number, 'CheckpointId'>
 /** A channel between two subtasks; unique an attempt (R28). */
 export type ChannelId = Branded<string, 'ChannelId'>
+/** `<nanoid>:<epoch>`: who may write. Compared whole, so that an epoch that was given twice after a loss of data can not match. */
+export type LeaderToken = Branded<string, 'LeaderToken'>
 
 export const jobId = (text: string): JobId => text as JobId
 export const vertexId = (text: string): VertexId => text as VertexId
@@ -21,5 +23,9 @@ export const attemptId = (text: string): AttemptId => text as AttemptId
 export const deploymentId = (text: string): DeploymentId => text as DeploymentId
 export const checkpointId = (value: number): CheckpointId => value as CheckpointId
 export const channelId = (text: string): ChannelId => text as ChannelId
+export const leaderToken = (text: string): LeaderToken => text as LeaderToken
+
+/** The epoch in a token; it never decreases (I2). */
+export const epochOf = (token: LeaderToken): number => Number(token.slice(token.lastIndexOf(':') + 1))
 
 export const noCheckpoint: CheckpointId = checkpointId(0)

@@ -97,6 +97,20 @@ export const options: readonly Option[] = [
     'exponential-delay with checkpointing, none without',
     'What happens after a failure.',
   ),
+  option(
+    'high-availability.cluster-id',
+    clusterName(),
+    'default',
+    'Name of the cluster: what its keys in Redis begin with.',
+  ),
+  ...redisOptions('high-availability.redis', 'redis://127.0.0.1:6379', 'The Redis of the control plane'),
+  option(
+    'high-availability.redis.lock-urls',
+    redisUrls(),
+    'high-availability.redis.url',
+    'The 1, 3 or 5 independent Redis servers that vote on who tries to lead, with `,` between them.',
+  ),
+  ...redisOptions('state.backend.redis', 'that of the control plane', 'The Redis of checkpoints'),
   option('restart-strategy.fixed-delay.attempts', wholeNumber(0, 1_000_000_000), '1', 'Restarts before the job fails.'),
   option('restart-strategy.fixed-delay.delay', duration(), '1s', 'Time before each restart.'),
   option(
@@ -192,6 +206,69 @@ function size(): Kind {
       const unit = match === null ? undefined : sizeUnits[(match[2] ?? '').toLowerCase()]
       if (match === null || unit === undefined) throw refusal(key, value, allowed)
       return Math.floor(Number(match[1]) * unit)
+    },
+  }
+}
+
+/** What is said of a Redis server, under the prefix of its use. */
+function redisOptions(prefix: string, defaultUrl: string, what: string): readonly Option[] {
+  return [
+    option(
+      `${prefix}.url`,
+      redisUrls(),
+      defaultUrl,
+      `${what}: \`redis://host:port/database\`, \`rediss:\` for TLS; of a Redis Cluster several nodes with \`,\` between them.`,
+    ),
+    option(`${prefix}.username`, text(), 'that of the URL', `${what}: the user (ACL).`),
+    option(`${prefix}.password`, text(), 'that of the URL', `${what}: the password.`),
+    option(`${prefix}.ca-file`, text(), 'those of the system', `${what}: file of the certificates to trust, PEM.`),
+    option(`${prefix}.cluster`, yesOrNo(), 'false', `${what} is a Redis Cluster.`),
+    option(
+      `${prefix}.replicas`,
+      wholeNumber(0, 100),
+      '0',
+      `${what}: replicas that must have a write before it counts (R3).`,
+    ),
+    option(
+      `${prefix}.accept-data-loss`,
+      yesOrNo(),
+      'false',
+      `${what} may lose what it has answered (\`appendfsync everysec\` before Redis 7.2): output can be doubled then (R3).`,
+    ),
+  ]
+}
+
+/** Never shown: it may hold a password. */
+function redisUrls(): Kind {
+  const allowed = 'a URL with redis:// or rediss://, or several with , between them'
+  return {
+    allowed,
+    parse: (value, key) => {
+      const urls = value.split(',').map((url) => url.trim())
+      if (urls.every((url) => URL.canParse(url) && /^rediss?:\/\/[^/]/.test(url))) return urls.join(',')
+      throw new MillraceError('MR_CONFIGURATION', `${key}: it takes ${allowed}`)
+    },
+  }
+}
+
+function clusterName(): Kind {
+  const allowed = "letters, digits, '.', '_' and '-'"
+  return {
+    allowed,
+    parse: (value, key) => {
+      if (/^[\w.-]+$/.test(value)) return value
+      throw refusal(key, value, allowed)
+    },
+  }
+}
+
+function yesOrNo(): Kind {
+  const allowed = 'true or false'
+  return {
+    allowed,
+    parse: (value, key) => {
+      if (value === 'true' || value === 'false') return value === 'true'
+      throw refusal(key, value, allowed)
     },
   }
 }

@@ -5,21 +5,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 
+/** Settings of redis-server, such as `{ maxmemory: '10mb' }`; they win over those of the class. */
+export type RedisSettings = Readonly<Record<string, string>>
+
 /** A redis-server of its own, whose data outlives its process: `appendfsync always`. */
 export class RedisServer {
   readonly port: number
   readonly url: string
-  readonly #folder = mkdtempSync(join(tmpdir(), 'redis-'))
+  readonly folder = mkdtempSync(join(tmpdir(), 'redis-'))
+  readonly #settings: RedisSettings
   #process: ChildProcess | undefined
   #client: Redis | undefined
 
-  private constructor(port: number) {
+  private constructor(port: number, settings: RedisSettings) {
     this.port = port
     this.url = `redis://127.0.0.1:${port}`
+    this.#settings = settings
   }
 
-  static async start(): Promise<RedisServer> {
-    const server = new RedisServer(await freePort())
+  static async start(settings: RedisSettings = {}): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), settings)
     await server.launch()
     return server
   }
@@ -31,14 +36,32 @@ export class RedisServer {
   }
 
   async launch(): Promise<void> {
-    const options = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '']
-    this.#process = spawn('redis-server', ['--port', String(this.port), '--dir', this.#folder, ...options], {
-      stdio: 'ignore',
-    })
+    const settings = {
+      port: String(this.port),
+      bind: '127.0.0.1',
+      dir: this.folder,
+      appendonly: 'yes',
+      appendfsync: 'always',
+      save: '',
+      ...this.#settings,
+    }
+    const options = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+    this.#process = spawn('redis-server', options, { stdio: 'ignore' })
     this.#process.on('error', (error) => {
       throw new Error(`redis-server can not be started; npm run setup installs it: ${error.message}`)
     })
     await this.client.ping()
+  }
+
+  /** SIGSTOP, SIGCONT. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal)
+  }
+
+  /** SIGKILL, and a start with what is on disk. */
+  async restart(): Promise<void> {
+    await this.kill()
+    await this.launch()
   }
 
   /** SIGKILL. */
@@ -55,7 +78,7 @@ export class RedisServer {
   async stop(): Promise<void> {
     this.#client?.disconnect()
     await this.kill()
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }
 

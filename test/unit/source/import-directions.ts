@@ -6,9 +6,10 @@ import type { Violation } from './source-rules.ts'
 const mayLoad: Readonly<Record<string, readonly string[]>> = {
   common: [],
   config: ['common'],
+  redis: ['common'],
   metrics: ['common'],
   formats: ['common'],
-  state: ['common', 'formats'],
+  state: ['common', 'formats', 'redis'],
   columns: ['common', 'formats', 'state'],
   graph: ['common', 'state', 'formats', 'columns'],
   // DataStream.print() is the one connector that the API brings along, as in Flink.
@@ -30,6 +31,7 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
 const contracts = [
   /^src\/(?:api|graph)\//,
   /^src\/formats\/(?:data-type|format)\.ts$/,
+  /^src\/redis\/redis-options\.ts$/,
   /^src\/state\/(?:blob-store|checkpoint-record|checkpoint-store)\.ts$/,
   /^src\/task\/(?:operator|slot-host|slot-protocol)\.ts$/,
 ]
