@@ -199,6 +199,8 @@ function clientOf(options: RedisOptions): Redis | Cluster {
     enableReadyCheck: false,
     connectTimeout: options.connectTimeoutMs ?? defaultConnectTimeoutMs,
     disableClientInfo: true,
+    // A server that is silent does not close its end: what is in flight is not known, and waits no longer.
+    disconnectTimeout: 20,
   }
   const [first = ''] = options.urls
   const login = logInOf(first, options)
