@@ -131,6 +131,7 @@ export type {
   JoinEqualTo,
   JoinedStreams,
   JoinWhere,
+  TaggedRecord,
   WindowedCoGroup,
   WindowedJoin,
 } from './api/joined-streams.ts'

@@ -4,13 +4,14 @@ import { boolean, nullable, record, untyped } from '../formats/types.ts'
 import type { CoGroupFunction, FlatJoinFunction, JoinFunction } from './co-functions.ts'
 import type { DataStream, SingleOutputStreamOperator } from './data-stream.ts'
 import { declaredFunctions, declaredSynchronousFunction } from './declaration.ts'
+import type { Evictor } from './evictors.ts'
 import type { Key, KeySelector } from './functions.ts'
 import type { Trigger } from './triggers.ts'
 import type { WindowedStream } from './windowed-stream.ts'
 import type { WindowAssigner } from './windows.ts'
 
-/** A record of either stream on its way to the window that both share. */
-interface Tagged<Left, Right> {
+/** A record of either stream on its way to the window that both share: the one of `left` and `right` that is none is null. */
+export interface TaggedRecord<Left, Right> {
   readonly isLeft: boolean
   readonly left: Left | null
   readonly right: Right | null
@@ -70,16 +71,21 @@ export class JoinEqualTo<Left, Right, K extends Key> {
  * millisecond, end − 1.
  */
 export class WindowedJoin<Left, Right, K extends Key> {
-  readonly #windows: WindowedStream<Tagged<Left, Right>, K>
+  readonly #windows: WindowedStream<TaggedRecord<Left, Right>, K>
 
   /** @internal Comes from `window`. */
-  constructor(windows: WindowedStream<Tagged<Left, Right>, K>) {
+  constructor(windows: WindowedStream<TaggedRecord<Left, Right>, K>) {
     this.#windows = windows
   }
 
   /** When windows give their results, in place of what is usual for them. */
   trigger(trigger: Trigger<unknown>): WindowedJoin<Left, Right, K> {
     return new WindowedJoin(this.#windows.trigger(trigger))
+  }
+
+  /** Removes records of a window when it fires; it sees those of both streams, in the order in which they came. */
+  evictor(evictor: Evictor<TaggedRecord<Left, Right>>): WindowedJoin<Left, Right, K> {
+    return new WindowedJoin(this.#windows.evictor(evictor))
   }
 
   /** As of windows: a late record within it lets all pairs of its window be emitted again. */
@@ -172,16 +178,21 @@ export class CoGroupEqualTo<Left, Right, K extends Key> {
 
 /** A window coGroup: for each key and window both lists of records. What it emits carries the window's last millisecond, end − 1. */
 export class WindowedCoGroup<Left, Right, K extends Key> {
-  readonly #windows: WindowedStream<Tagged<Left, Right>, K>
+  readonly #windows: WindowedStream<TaggedRecord<Left, Right>, K>
 
   /** @internal Comes from `window`. */
-  constructor(windows: WindowedStream<Tagged<Left, Right>, K>) {
+  constructor(windows: WindowedStream<TaggedRecord<Left, Right>, K>) {
     this.#windows = windows
   }
 
   /** When windows give their results, in place of what is usual for them. */
   trigger(trigger: Trigger<unknown>): WindowedCoGroup<Left, Right, K> {
     return new WindowedCoGroup(this.#windows.trigger(trigger))
+  }
+
+  /** Removes records of a window when it fires; it sees those of both streams, in the order in which they came. */
+  evictor(evictor: Evictor<TaggedRecord<Left, Right>>): WindowedCoGroup<Left, Right, K> {
+    return new WindowedCoGroup(this.#windows.evictor(evictor))
   }
 
   /** As of windows: a late record within it lets its window be grouped again. */
@@ -213,14 +224,14 @@ type ErasedKeySelector<K extends Key> = KeySelector<never, K>
 function windowed<Left, Right, K extends Key>(
   { left, right, leftKey, rightKey }: KeyedPair<Left, Right, K>,
   assigner: WindowAssigner,
-): WindowedStream<Tagged<Left, Right>, K> {
+): WindowedStream<TaggedRecord<Left, Right>, K> {
   const type = taggedType<Left, Right>(left.input.type(), right.input.type())
   const lefts = left
-    .map((value): Tagged<Left, Right> => ({ isLeft: true, left: value, right: null }))
+    .map((value): TaggedRecord<Left, Right> => ({ isLeft: true, left: value, right: null }))
     .name('Left')
     .returns(type)
   const rights = right
-    .map((value): Tagged<Left, Right> => ({ isLeft: false, left: null, right: value }))
+    .map((value): TaggedRecord<Left, Right> => ({ isLeft: false, left: null, right: value }))
     .name('Right')
     .returns(type)
   return lefts
@@ -230,7 +241,7 @@ function windowed<Left, Right, K extends Key>(
 }
 
 function coGrouped<Left, Right, K extends Key, Out>(
-  windows: WindowedStream<Tagged<Left, Right>, K>,
+  windows: WindowedStream<TaggedRecord<Left, Right>, K>,
   name: string,
   coGroup: CoGroupFunction<Left, Right, Out>,
 ): SingleOutputStreamOperator<Out> {
@@ -261,10 +272,13 @@ function flatJoinOf<Left, Right, Out>(
 }
 
 /** Declared where both streams are. */
-function taggedType<Left, Right>(left: DataType<unknown>, right: DataType<unknown>): DataType<Tagged<Left, Right>> {
+function taggedType<Left, Right>(
+  left: DataType<unknown>,
+  right: DataType<unknown>,
+): DataType<TaggedRecord<Left, Right>> {
   if (left.kind === 'untyped' || right.kind === 'untyped') return untyped()
   const fields = { isLeft: boolean(), left: orNull(left), right: orNull(right) }
-  return record(fields, { name: 'Joined' }) as unknown as DataType<Tagged<Left, Right>>
+  return record(fields, { name: 'Joined' }) as unknown as DataType<TaggedRecord<Left, Right>>
 }
 
 function orNull(type: DeclaredType<unknown>): DeclaredType<unknown> {

@@ -261,7 +261,10 @@ function windowFunction<Result, K extends Key>(then: Then<Result, K>): ErasedWin
   declaredSynchronousFunction(then.withKey, 'window', 'withKey')
   const withKey = then.withKey as (key: Key, result: unknown, window: TimeWindow) => unknown
   return {
-    process: (key, context, elements, out) => out.collect(withKey(key, elements[0], context.window)),
+    process(key, context, elements, out) {
+      // An evictor may leave nothing to reduce.
+      if (elements.length > 0) out.collect(withKey(key, elements[0], context.window))
+    },
   }
 }
 

@@ -1,4 +1,6 @@
 import {
+  CountTrigger,
+  GlobalWindows,
   RestartStrategies,
   type StreamExecutionEnvironment,
   TumblingProcessingTimeWindows,
@@ -93,4 +95,18 @@ test('Windows over all records of a bounded stream are in one subtask and finish
   )
   expect(sums).toHaveLength(4)
   expect(sums.reduce((left, right) => left + right, 0)).toBe(5050)
+})
+
+test('where an evictor leaves no record there is nothing to reduce, and withKey is not called', async () => {
+  await using cluster = startTestCluster()
+  const results = await cluster.runAndCollect((env) =>
+    env
+      .fromCollection(['a1', 'b', 'a2'])
+      .keyBy((value) => value.slice(0, 1))
+      .window(GlobalWindows.create())
+      .trigger(CountTrigger.of(1))
+      .evictor({ evictBefore: (all) => all.filter(({ value }) => value !== 'b'), evictAfter: (all) => all })
+      .reduce((left, right) => left + right, { withKey: (key, value) => `${key} ${value.length}` }),
+  )
+  expect(results.toSorted()).toEqual(['a 2', 'a 4'])
 })

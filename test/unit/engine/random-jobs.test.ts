@@ -13,7 +13,7 @@ const parameters: fc.Parameters<unknown> = {
   timeout: 40_000,
   endOnFailure: MILLRACE_END_ON_FAILURE !== undefined,
   numRuns: Number(MILLRACE_RANDOM_JOBS ?? 200),
-  ...(byHand ? {} : { interruptAfterTimeLimit: 10_000 }),
+  ...(byHand ? {} : { interruptAfterTimeLimit: 15_000 }),
   ...(MILLRACE_SEED === undefined ? {} : { seed: Number(MILLRACE_SEED) }),
   ...(MILLRACE_PATH === undefined ? {} : { path: MILLRACE_PATH }),
 }

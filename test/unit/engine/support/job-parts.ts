@@ -125,7 +125,7 @@ export class JobParts {
       case 'reduceAndProcess':
         return windows.reduce(
           reduced,
-          formed<Item>(([item]) => ofReduced(item as Item)),
+          formed<Item>(([item]) => (item === undefined ? ofItems([]) : ofReduced(item))),
         )
       case 'aggregate':
       case 'combinableAggregate': {

@@ -122,16 +122,18 @@ const { stream } = fc.letrec<{ stream: Stream; input: Stream }>((tie) => {
   const timers: fc.Arbitrary<Stream> = withPlace(
     fc.record({ kind: fc.constant('timers' as const), input, sizeMs: fc.integer({ min: 5, max: 50 }), key }),
   )
+  // Trees that grow on both sides take long.
+  const otherInput = fc.oneof({ weight: 4, arbitrary: freeSource }, input)
   const twoInputs: fc.Arbitrary<Stream> = withPlace(
     fc
-      .tuple(fc.record({ left: input, right: input, key }), twoInputKinds)
+      .tuple(fc.record({ left: input, right: otherInput, key }), twoInputKinds)
       .map(([inputs, kind]) => ({ ...inputs, ...kind })),
   )
   const broadcastState: fc.Arbitrary<Stream> = withPlace(
     fc.record({
       kind: fc.constant('broadcastState' as const),
       left: input,
-      right: input,
+      right: otherInput,
       copies: fc.integer({ min: 1, max: 3 }),
     }),
   )
@@ -146,7 +148,7 @@ const { stream } = fc.letrec<{ stream: Stream; input: Stream }>((tie) => {
       union,
       { weight: 4, arbitrary: window },
       { weight: 3, arbitrary: timers },
-      { weight: 6, arbitrary: twoInputs },
+      { weight: 3, arbitrary: twoInputs },
       broadcastState,
     ),
   }

@@ -196,7 +196,9 @@ function windowResult(
       ? referenceWindows(operator.assigner, operator.allowedLatenessMs, steps)
       : referenceOf(operator, [...steps.map((step) => ({ ...step, now: 0 }))])
   const itemAt = (id: number): Item => items[id] as Item
-  const fired = { [sink.name]: firings.flat().map((firing) => windowItem(operator, firing, itemAt)) }
+  // Where an evictor leaves nothing there is nothing to reduce.
+  const given = firings.flat().filter(({ items: kept }) => operator.compute !== 'reduce' || kept.length > 0)
+  const fired = { [sink.name]: given.map((firing) => windowItem(operator, firing, itemAt)) }
   return operator.sideOutput ? { ...fired, [`${sink.name}-late`]: late.map(({ id }) => itemAt(id)) } : fired
 }
 
