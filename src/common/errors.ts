@@ -225,6 +225,11 @@ export const errorCodes = {
     remedy: 'See the named signal or exit code; a job with checkpoints goes on by --from latest.',
     severity: 'retryable',
   },
+  MR_MESSAGE_DAMAGED: {
+    cause: 'A message between processes of the cluster can not be read: another version of Millrace wrote it, or something else writes to the cluster’s streams.',
+    remedy: 'Run one version of Millrace in all processes of a cluster, and give each cluster a high-availability.cluster-id of its own.',
+    severity: 'retryable',
+  },
   MR_INTERNAL: {
     cause: 'An invariant of Millrace does not hold.',
     remedy: 'Please report it with the message and the log.',

@@ -1,7 +1,7 @@
 import { errorData, MillraceError } from '../../common/errors.ts'
 import type { Timer } from '../../common/ports.ts'
 import type { Address, Connection, Delivery, Inbox, SendOutcome } from '../transport/transport.ts'
-import type { Actor, ActorContext, ActorReference, Behaviour, EndedActor } from './actor.ts'
+import type { Actor, ActorContext, ActorReference, Behaviour, EndedActor, Interruption } from './actor.ts'
 import type { ActorSystem } from './actor-system.ts'
 import { PendingAsks } from './pending-asks.ts'
 
@@ -111,11 +111,7 @@ export class ActorCell {
   }
 
   #deliver(delivery: Delivery): void | Promise<void> {
-    if (delivery.type === 'gap') {
-      const { from, expected, received } = delivery
-      const lost = `messages ${expected} to ${received - 1} of ${from} to ${this.#address} were lost (R22)`
-      throw new MillraceError('MR_INTERNAL', lost)
-    }
+    if (delivery.type !== 'message') return this.#interrupted(delivery)
     const { from, body } = delivery.envelope
     const content = body as Body
     switch (content.type) {
@@ -128,6 +124,12 @@ export class ActorCell {
       case 'askFailed':
         return this.#asks.failed(content.askId, content.error)
     }
+  }
+
+  #interrupted(delivery: Exclude<Delivery, { readonly type: 'message' }>): void {
+    const interruption = interruptionOf(delivery, this.#address)
+    if (this.#actor?.interrupted === undefined) throw new MillraceError('MR_INTERNAL', interruption.reason)
+    this.#actor.interrupted(interruption)
   }
 
   #handleAsk(from: Address, { askId, message }: Extract<Body, { type: 'ask' }>): void | Promise<void> {
@@ -191,4 +193,10 @@ export class ActorCell {
       },
     }
   }
+}
+
+function interruptionOf(delivery: Exclude<Delivery, { readonly type: 'message' }>, to: Address): Interruption {
+  if (delivery.type === 'interrupted') return { from: undefined, reason: delivery.reason }
+  const { from, expected, received } = delivery
+  return { from, reason: `messages ${expected} to ${received - 1} of ${from} to ${to} were lost (R22)` }
 }

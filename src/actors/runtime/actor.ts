@@ -16,6 +16,11 @@ export interface Actor<M> {
   receive(message: M, sender: Sender): void | Promise<void>
   /** An actor that it watches has ended. */
   watchedEnded?(ended: EndedActor): void
+  /**
+   * Messages to it may have been lost (R22): of one sender, or, `from` undefined, of anybody. It asks for what it has to
+   * know, or tells what others have to know. An actor that has no such method fails: it could not go on rightly.
+   */
+  interrupted?(interruption: Interruption): void
   /** Its last call, however it ends. */
   ended?(): void | Promise<void>
 }
@@ -24,6 +29,11 @@ export interface Sender {
   readonly address: Address
   /** Answers an `ask`; without effect on a `tell`. */
   answer(value: unknown): void
+}
+
+export interface Interruption {
+  readonly from: Address | undefined
+  readonly reason: string
 }
 
 export interface EndedActor {

@@ -1,6 +1,5 @@
-import { MillraceError } from '../../common/errors.ts'
-import { SequenceCheck } from './sequence-check.ts'
-import type { Address, Connection, Delivery, Envelope, Inbox, SendOutcome, Transport } from './transport.ts'
+import { LocalInboxes } from './local-inboxes.ts'
+import type { Address, Connection, Envelope, Inbox, SendOutcome, Transport } from './transport.ts'
 
 export interface InProcessTransportOptions {
   /** Messages that an inbox holds at most. */
@@ -12,23 +11,20 @@ export interface InProcessTransportOptions {
 }
 
 /** A job runs this deep behind only if a handler never returns. */
-const defaultInboxCapacity = 100_000
+export const defaultInboxCapacity = 100_000
 
 /** Actors of one process: messages are handed over at once, in order. */
 export class InProcessTransport implements Transport {
   readonly #options: InProcessTransportOptions
-  readonly #inboxes = new Map<Address, InProcessInbox>()
+  readonly #inboxes: LocalInboxes
 
   constructor(options: InProcessTransportOptions = {}) {
     this.#options = options
+    this.#inboxes = new LocalInboxes(options.inboxCapacity ?? defaultInboxCapacity)
   }
 
   open(address: Address, onArrival: () => void): Inbox {
-    if (this.#inboxes.has(address)) throw new MillraceError('MR_INTERNAL', `the address ${address} is taken`)
-    const capacity = this.#options.inboxCapacity ?? defaultInboxCapacity
-    const inbox = new InProcessInbox(capacity, onArrival, () => this.#inboxes.delete(address))
-    this.#inboxes.set(address, inbox)
-    return inbox
+    return this.#inboxes.open(address, onArrival)
   }
 
   connect(from: Address, token: string): Connection {
@@ -44,53 +40,10 @@ export class InProcessTransport implements Transport {
   }
 
   #deliver(envelope: Envelope, to: Address): SendOutcome {
-    const inbox = this.#inboxes.get(to)
-    if (inbox === undefined) return 'unknown'
+    if (!this.#inboxes.has(to)) return 'unknown'
     const fate = this.#options.fate?.(envelope, to) ?? 'deliver'
     if (fate === 'lose') return 'accepted'
-    if (fate === 'repeat') inbox.put(envelope)
-    return inbox.put(envelope)
-  }
-}
-
-class InProcessInbox implements Inbox {
-  readonly #capacity: number
-  readonly #onArrival: () => void
-  readonly #onClose: () => void
-  readonly #check = new SequenceCheck()
-  /** Read from `#next` on, so that taking is not linear in what waits. */
-  #queue: Envelope[] = []
-  #next = 0
-
-  constructor(capacity: number, onArrival: () => void, onClose: () => void) {
-    this.#capacity = capacity
-    this.#onArrival = onArrival
-    this.#onClose = onClose
-  }
-
-  put(envelope: Envelope): SendOutcome {
-    if (this.#queue.length - this.#next >= this.#capacity) return 'full'
-    this.#queue.push(envelope)
-    this.#onArrival()
-    return 'accepted'
-  }
-
-  take(): Delivery | undefined {
-    const afterGap = this.#check.takeAfterGap()
-    if (afterGap !== undefined) return afterGap
-    while (this.#next < this.#queue.length) {
-      const envelope = this.#queue[this.#next++] as Envelope
-      const delivery = this.#check.check(envelope)
-      if (delivery !== undefined) return delivery
-    }
-    this.#queue = []
-    this.#next = 0
-    return undefined
-  }
-
-  close(): void {
-    this.#queue = []
-    this.#next = 0
-    this.#onClose()
+    if (fate === 'repeat') this.#inboxes.put(envelope, to)
+    return this.#inboxes.put(envelope, to)
   }
 }

@@ -37,6 +37,8 @@ export type Delivery =
       readonly expected: number
       readonly received: number
     }
+  /** Messages of anybody may have been lost: the connection broke, or the stream is not what it was (R22). */
+  | { readonly type: 'interrupted'; readonly reason: string }
 
 export interface Envelope {
   readonly protocolVersion: 1
@@ -45,5 +47,7 @@ export interface Envelope {
   readonly token: string
   /** From 1, without gaps, for each (sender, token, receiver). */
   readonly sequence: number
+  /** From a leader: its fencing token. To a leader: the newest token that the sender obeys (I4). */
+  readonly leaderToken?: string
   readonly body: unknown
 }
