@@ -18,7 +18,7 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
   coordinator: ['common', 'graph', 'state'],
   task: ['common', 'graph', 'state', 'formats', 'columns'],
   'actors/runtime': ['common', 'actors/transport'],
-  'actors/transport': ['common', 'actors/runtime'],
+  'actors/transport': ['common', 'redis', 'actors/runtime'],
   actors: ['common', 'coordinator', 'task', 'graph', 'state', 'actors/runtime', 'actors/transport'],
   connectors: ['common', 'config', 'api', 'graph', 'state', 'formats'],
   testing: [
