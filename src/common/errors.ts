@@ -226,8 +226,10 @@ export const errorCodes = {
     severity: 'retryable',
   },
   MR_MESSAGE_DAMAGED: {
-    cause: 'A message between processes of the cluster can not be read: another version of Millrace wrote it, or something else writes to the cluster’s streams.',
-    remedy: 'Run one version of Millrace in all processes of a cluster, and give each cluster a high-availability.cluster-id of its own.',
+    cause:
+      'A message between processes of the cluster can not be read: another version of Millrace wrote it, or something else writes to the cluster’s streams.',
+    remedy:
+      'Run one version of Millrace in all processes of a cluster, and give each cluster a high-availability.cluster-id of its own.',
     severity: 'retryable',
   },
   MR_INTERNAL: {
