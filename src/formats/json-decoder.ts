@@ -3,12 +3,12 @@ import { cursor, type SlicedBuffer, slicedBuffer } from './avro-primitives.ts'
 import type { DeclaredType, RecordType } from './data-type.ts'
 import type { Decoder } from './format.ts'
 import { compile } from './generated-text.ts'
-import { escapedStringAt, isSpace, layoutOf, numberAt, skipString, skipValue } from './json-lexer.ts'
+import { escapedStringAt, isSpace, type JsonLayout, layoutOf, numberAt, skipString, skipValue } from './json-lexer.ts'
 import { anyOrderScannerText, layoutScannerText, powers } from './json-scanner-text.ts'
 import { base64Of, pickDeclared } from './pick-declared.ts'
 
 /** Gives the value of `bytes[start, end)`, or undefined where it is not certain. */
-type Scan = (bytes: SlicedBuffer, view: DataView, start: number, end: number) => unknown
+export type Scan = (bytes: SlicedBuffer, view: DataView, start: number, end: number) => unknown
 
 const closingBrace = 125
 /** A layout is learned after this many records that no scanner of a layout knew, then after 16 times as many. */
@@ -31,16 +31,7 @@ export class RecordScanner {
 
   constructor(type: RecordType<unknown>) {
     this.#type = type
-    this.#scope = {
-      base64Of,
-      cursor,
-      escapedStringAt,
-      nested: type.fields.map((field) => nestedScan(field.type)),
-      numberAt,
-      powers,
-      skipString,
-      skipValue,
-    }
+    this.#scope = scopeOf(type)
     this.#anyOrder = compile('json-any-order', this.#scope, anyOrderScannerText(type))
   }
 
@@ -64,6 +55,26 @@ export class RecordScanner {
     this.#texts.add(text)
     this.#layouts.push(compile('json-layout', this.#scope, text))
   }
+}
+
+/** What the text of a scanner uses. */
+function scopeOf(type: RecordType<unknown>): Readonly<Record<string, unknown>> {
+  return {
+    base64Of,
+    cursor,
+    escapedStringAt,
+    nested: type.fields.map((field) => nestedScan(field.type)),
+    numberAt,
+    powers,
+    skipString,
+    skipValue,
+  }
+}
+
+/** The scanner of one layout, for bytes that end with `}`; undefined where the type does not fit it. */
+export function compileLayout(type: RecordType<unknown>, layout: JsonLayout): Scan | undefined {
+  const text = layoutScannerText(type, layout)
+  return text === undefined ? undefined : compile('json-layout', scopeOf(type), text)
 }
 
 /** The scan of a field that is a record, a list, a map or a set; undefined for scalars, whose text stands in the scanner itself. */

@@ -4,8 +4,9 @@ import { ByteWriter } from './byte-writer.ts'
 import { checkValue, fieldPath, itemPath, mapItemPath } from './check-value.ts'
 import type { DeclaredType, RecordType } from './data-type.ts'
 import type { Encoder, Format } from './format.ts'
-import { DeclaredJsonDecoder, parseJson } from './json-decoder.ts'
+import { DeclaredJsonDecoder } from './json-decoder.ts'
 import { jsonRecordWriter } from './json-record-writer.ts'
+import { UntypedJsonDecoder } from './json-untyped-decoder.ts'
 import { untyped } from './types.ts'
 
 /** JSON of any shape: what JSON.parse gives. The type is what you say it is; it is not checked. */
@@ -27,7 +28,7 @@ export function json<T>(type?: DeclaredType<T>): Format<T> {
     return {
       name: 'json',
       type: untyped<T>(),
-      createDecoder: () => ({ decode: (bytes, start, end) => parseJson(bytes, start, end) as T }),
+      createDecoder: () => new UntypedJsonDecoder<T>(),
       createEncoder: () => untypedEncoder<T>(),
     }
   }
