@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { SlotFigures } from './jobs/measuring.ts'
 import { brokerCpuSeconds, watch } from './process-usage.ts'
+import { type SteadyFigures, steadyFigures } from './steady.ts'
 import { bootstrap, peersFolder, redisPort, workloads } from './workloads.ts'
 
 const { values: flags, positionals } = parseArgs({
@@ -43,6 +44,7 @@ interface Run {
   readonly brokerCpuSeconds: number
   readonly peakMb: number
   readonly firstRecordSeconds: number
+  readonly steady: SteadyFigures | undefined
   readonly checksum: string
 }
 
@@ -68,6 +70,7 @@ process.stdout.write(
     cpu_total_s: round(median.totalCpuSeconds),
     peak_rss_mb: Math.round(median.peakMb),
     first_record_s: round(median.firstRecordSeconds),
+    ...steadyOf(timed.flatMap(({ steady }) => steady ?? [])),
     checksum: median.checksum,
     runs: runs.map((each) => Math.round(expected.records / each.seconds)),
     warm,
@@ -105,6 +108,7 @@ async function measure({ prepare, checksum, settings }: (typeof workloads)[strin
     brokerCpuSeconds: brokerSeconds,
     peakMb,
     firstRecordSeconds: (firstMs - startedMs) / 1000,
+    steady: steadyFigures(slots, expected.records),
     checksum: await checksum(slots),
   }
 }
@@ -122,6 +126,17 @@ function command(folder: string, settings: readonly string[]): string[] {
     ...settings,
   ]
   return [...run, '--', topic, folder, flags.tier, join(peersFolder, 'data', 'ads.csv'), String(redisPort)]
+}
+
+/** Of the run that is the median by this rate: the last four fifths of the records. */
+function steadyOf(figures: readonly SteadyFigures[]): { readonly [name: string]: number } {
+  const sorted = figures.toSorted((a, b) => a.seconds / a.records - b.seconds / b.records)
+  const steady = sorted[sorted.length >> 1]
+  if (steady === undefined) return {}
+  return {
+    steady_records_per_s: Math.round(steady.records / steady.seconds),
+    steady_cpu_us_per_record: round((steady.cpuSeconds * 1e6) / steady.records),
+  }
 }
 
 function round(value: number): number {

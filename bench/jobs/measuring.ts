@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RecordColumns, Sink, SinkWriter } from 'millrace'
+import type { RecordColumns, Sink, SinkWriter, Source, SourceReader } from 'millrace'
 import type { Decoder, Format } from 'millrace/formats'
 import { startProfile } from './profile.ts'
 
@@ -12,6 +12,13 @@ export interface SlotFigures {
   readonly lastCpuMs: number
   readonly count: number
   readonly sums: readonly [number, number]
+  /** How far reading was, from time to time. */
+  readonly progress: readonly Progress[]
+}
+
+export interface Progress extends Moment {
+  /** Records of the slot's partitions that were still to be read. */
+  readonly remaining: number
 }
 
 export interface Moment {
@@ -29,6 +36,30 @@ let first: Moment | undefined
 
 export function firstMoment(): Moment | undefined {
   return first
+}
+
+const progressIntervalMs = 25
+const progressSamples: Progress[] = []
+
+/** Of this slot. */
+export function progress(): readonly Progress[] {
+  return progressSamples
+}
+
+/** The same source; a timer notes how far its reader is, so that it costs nothing for a record. */
+export function tracked<S extends Source<unknown>>(source: S): S {
+  const createReader = source.createReader.bind(source)
+  return Object.assign(source, {
+    createReader(context: Parameters<S['createReader']>[0]) {
+      const reader: SourceReader<unknown> = createReader(context)
+      const timer = setInterval(() => {
+        const remaining = reader.lag?.() ?? Number.NaN
+        progressSamples.push({ ...moment(), remaining })
+      }, progressIntervalMs)
+      timer.unref()
+      return reader
+    },
+  })
 }
 
 /**
@@ -100,6 +131,7 @@ export function summingSink<T>(folder: string, firstOf: (value: T) => number, se
             lastCpuMs: end.cpuMs,
             count,
             sums: [sumA, sumB],
+            progress: progress(),
           }
           writeFileSync(join(folder, `${context.subtaskIndex}-${context.attemptId}.json`), JSON.stringify(figures))
         },

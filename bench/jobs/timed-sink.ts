@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Sink } from 'millrace'
-import { firstMoment, moment, type SlotFigures } from './measuring.ts'
+import { firstMoment, moment, progress, type SlotFigures } from './measuring.ts'
 import { startProfile } from './profile.ts'
 
 /** The same sink; notes when the last thing that it wrote was prepared or committed. Costs nothing for a record. */
@@ -35,6 +35,7 @@ export function timed<T>(folder: string, sink: Sink<T>): Sink<T> {
           lastCpuMs: last.cpuMs,
           count: 0,
           sums: [0, 0],
+          progress: progress(),
         }
         writeFileSync(join(folder, `${context.subtaskIndex}-${context.attemptId}.json`), JSON.stringify(figures))
         await close()

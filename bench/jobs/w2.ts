@@ -2,7 +2,7 @@
 import { type AggregateFunction, count, job, sum, WatermarkStrategy } from 'millrace'
 import { double, int32, json, long, record, string, type TypeOf } from 'millrace/formats'
 import { KafkaSource } from 'millrace/kafka'
-import { noted, summingColumnsSink, summingSink } from './measuring.ts'
+import { noted, summingColumnsSink, summingSink, tracked } from './measuring.ts'
 
 const userEvent = record({ userId: string(), ts: long(), value: int32() })
 const running = record({ count: double(), sum: double() })
@@ -28,7 +28,7 @@ export default job('w2', (env, [topic = 'peers-w2', folder = '.', tier = 'typed'
       endOffsets: 'latest',
     })
     env
-      .fromSource(source, WatermarkStrategy.noWatermarks(), 'events')
+      .fromSource(tracked(source), WatermarkStrategy.noWatermarks(), 'events')
       .keyBy('userId')
       .aggregate({ count: count(), sum: sum('value') })
       .sinkTo(summingColumnsSink(folder, 'count', 'sum'))
@@ -38,7 +38,7 @@ export default job('w2', (env, [topic = 'peers-w2', folder = '.', tier = 'typed'
   const aggregate = tier === 'typed' ? { ...countAndSum, accumulatorType: running } : countAndSum
   env
     .fromSource(
-      KafkaSource.of({ topics: [topic], groupId: 'bench-w2', value: noted(format), endOffsets: 'latest' }),
+      tracked(KafkaSource.of({ topics: [topic], groupId: 'bench-w2', value: noted(format), endOffsets: 'latest' })),
       WatermarkStrategy.noWatermarks(),
       'events',
     )

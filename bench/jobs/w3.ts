@@ -4,7 +4,7 @@ import { col, count, type DataStream, job, TumblingEventTimeWindows, WatermarkSt
 import { json, record, string, type TypeOf } from 'millrace/formats'
 import { KafkaSource } from 'millrace/kafka'
 import { RedisSink } from 'millrace/redis'
-import { noted } from './measuring.ts'
+import { noted, tracked } from './measuring.ts'
 import { timed } from './timed-sink.ts'
 
 const adEvent = record({ ad_id: string(), event_type: string(), event_time: string() })
@@ -26,12 +26,14 @@ export default job('w3', (env, [topic = 'peers-w3', folder = '.', tier = 'typed'
       .map((line) => line.split(',') as [string, string]),
   )
   const bounded = WatermarkStrategy.forBoundedOutOfOrderness('1s')
-  const source = KafkaSource.of({
-    topics: [topic],
-    groupId: 'bench-w3',
-    value: noted(tier === 'untyped' ? json<AdEvent>() : json(adEvent)),
-    endOffsets: 'latest',
-  })
+  const source = tracked(
+    KafkaSource.of({
+      topics: [topic],
+      groupId: 'bench-w3',
+      value: noted(tier === 'untyped' ? json<AdEvent>() : json(adEvent)),
+      endOffsets: 'latest',
+    }),
+  )
   const byFunctions = (): DataStream<Views> => {
     const views = env
       .fromSource(

@@ -2,7 +2,7 @@
 import { type AggregateFunction, job, WatermarkStrategy } from 'millrace'
 import { double, int32, json, long, record, string, type TypeOf } from 'millrace/formats'
 import { KafkaSink, KafkaSource } from 'millrace/kafka'
-import { noted } from './measuring.ts'
+import { noted, tracked } from './measuring.ts'
 import { timed } from './timed-sink.ts'
 
 const userEvent = record({ userId: string(), ts: long(), value: int32() })
@@ -32,12 +32,14 @@ export default job('w6', (env, [topic = 'peers-w6', folder = '.', tier = 'typed'
   })
   env
     .fromSource(
-      KafkaSource.of({
-        topics: [topic],
-        groupId: 'bench-w6',
-        value: noted(typed ? json(userEvent) : json<UserEvent>()),
-        endOffsets: 'latest',
-      }),
+      tracked(
+        KafkaSource.of({
+          topics: [topic],
+          groupId: 'bench-w6',
+          value: noted(typed ? json(userEvent) : json<UserEvent>()),
+          endOffsets: 'latest',
+        }),
+      ),
       WatermarkStrategy.noWatermarks(),
       'events',
     )
