@@ -95,10 +95,14 @@ export class ColumnBatch {
 
   /** The key that `hashKey` has just left in its scratch. */
   addScratchKey(hash: number): void {
-    const length = scratchLength
+    this.addKey(scratch, scratchLength, hash)
+  }
+
+  /** The key with the canonical bytes `key[0, length)`. */
+  addKey(key: Uint8Array, length: number, hash: number): void {
     this.reserveKey(length)
     const { bytes, keysEnd } = this
-    for (let index = 0; index < length; index++) bytes[keysEnd + index] = scratch[index] as number
+    for (let index = 0; index < length; index++) bytes[keysEnd + index] = key[index] as number
     this.keysEnd = keysEnd + length
     this.keyEnds[this.count] = this.keysEnd
     this.hashes[this.count] = hash

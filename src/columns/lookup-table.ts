@@ -1,3 +1,4 @@
+import { murmur3 } from '../common/murmur3.ts'
 import type { DeclaredType } from '../formats/data-type.ts'
 
 /** A constant map of strings that expressions look values up in; all of its values are of one kind. */
@@ -32,7 +33,7 @@ export class LookupTable {
     const slots = this.#slots
     if (slots === undefined) return this.get(bytes.toString('utf8', start, end))
     const mask = slots.length - 1
-    for (let slot = hashOf(bytes, start, end) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = murmur3(bytes, start, end) & mask; ; slot = (slot + 1) & mask) {
       const entry = (slots[slot] as number) - 1
       if (entry < 0) return null
       if (isAt(this.#keys[entry] as Buffer, bytes, start, end)) return this.#results[entry] as string | number
@@ -50,18 +51,11 @@ function indexOf(keys: readonly Buffer[]): Int32Array {
   const slots = new Int32Array(2 ** Math.ceil(Math.log2(keys.length * 2 + 2)))
   const mask = slots.length - 1
   for (const [entry, key] of keys.entries()) {
-    let slot = hashOf(key, 0, key.length) & mask
+    let slot = murmur3(key, 0, key.length) & mask
     while (slots[slot] !== 0) slot = (slot + 1) & mask
     slots[slot] = entry + 1
   }
   return slots
-}
-
-/** FNV-1a, with its high bits folded in. */
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0x811c9dc5
-  for (let index = start; index < end; index++) hash = Math.imul(hash ^ (bytes[index] as number), 0x01000193)
-  return hash ^ (hash >>> 15)
 }
 
 function isAt(key: Buffer, bytes: Buffer, start: number, end: number): boolean {

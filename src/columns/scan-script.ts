@@ -16,6 +16,7 @@ import {
   ScriptConstants,
   type ScriptScope,
 } from './expression-script.ts'
+import { givesKnownStrings, KnownKeys } from './known-keys.ts'
 
 /** Where the rows of one receiver are put. */
 export interface ColumnTarget {
@@ -145,11 +146,19 @@ function keyText(keys: readonly Expression[], scope: ScanScope): { readonly hash
   if (keys.length === 1 && only?.kind === 'field' && scope.bytesOf(only.name) !== undefined) {
     return stringKeyText(scope.indexOf(only.name), scope.field(only.name))
   }
+  if (keys.length === 1 && only !== undefined && givesKnownStrings(only)) return knownKeyText(only, scope)
   const parts = keys.map((key) => expressionScript(key, scope))
   const tests = parts.map((_, index) => `!isKey(k${index})`)
   const declare = parts.map(({ text }, index) => `const k${index}=${text};`).join('')
   const key = parts.length === 1 ? 'k0' : `[${parts.map((_, index) => `k${index}`).join()}]`
   return { hash: `${declare}if(${tests.join('||')})break scan;const h=hashKey(${key});`, put: 'w.addScratchKey(h);' }
+}
+
+/** One of few strings: neither hashed nor encoded again. */
+function knownKeyText(key: Expression, scope: ScanScope) {
+  const known = scope.constant(new KnownKeys())
+  const hash = `const k=${known}.numberOf(${expressionScript(key, scope).text});if(k<0)break scan;const h=${known}.hashes[k];`
+  return { hash, put: `{const kb=${known}.bytes[k];w.addKey(kb,kb.length,h)}` }
 }
 
 /** A string as its bytes: hashed and copied in words. Other than ASCII it is made canonical first, since its bytes may be no UTF-8. */
