@@ -57,3 +57,11 @@ export function triggerOf(
   if (isOfOneLength && isUsual && evictor === undefined && compute.process?.clear === undefined) return undefined
   return trigger ?? defaultTrigger(assigner)
 }
+
+/** What can be told of when the windows of a specification fire: of triggers of one's own nothing. */
+export function firingOf({ assigner, trigger = defaultTrigger(assigner) }: Settings): WindowSpec['fires'] {
+  if (trigger === NeverTrigger.create()) return 'never'
+  return trigger === EventTimeTrigger.create() ? 'byWatermarks' : undefined
+}
+
+type Settings = Pick<WindowSpec, 'assigner' | 'trigger'>

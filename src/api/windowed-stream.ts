@@ -35,7 +35,7 @@ import type {
 } from './functions.ts'
 import type { KeyedInput } from './keyed-stream.ts'
 import { checkedTrigger, type Trigger } from './triggers.ts'
-import { triggerOf, windowName } from './window-settings.ts'
+import { firingOf, triggerOf, windowName } from './window-settings.ts'
 
 /** Options of a window's reduce or aggregate. */
 export interface WithWindowOptions<K extends Key, Result, Out> {
@@ -245,7 +245,8 @@ export class WindowedStream<T, K extends Key, KeyFields extends string = never> 
 
   #declare<Out>(compute: WindowComputation, outputType: DataType<unknown>): SingleOutputStreamOperator<Out> {
     const trigger = triggerOf(this.#settings, compute)
-    const spec: WindowSpec = { kind: 'window', ...this.#settings, trigger, compute }
+    const fires = firingOf(this.#settings)
+    const spec: WindowSpec = { kind: 'window', ...this.#settings, trigger, compute, ...(fires && { fires }) }
     return this.#input.add(spec, windowName(this.#settings.assigner), outputType)
   }
 }

@@ -2,6 +2,13 @@ import type { JobPlan } from '../graph/job-graph.ts'
 
 /** What a person should know before the job runs; empty: nothing. */
 export function warningsOf(plan: JobPlan): readonly string[] {
+  const ofOperators = plan.vertices
+    .flatMap(({ operators }) => operators)
+    .flatMap(({ name, warning }) => (warning === undefined ? [] : [`WARNING: '${name}' ${warning}`]))
+  return [...unpublishedOutput(plan), ...ofOperators]
+}
+
+function unpublishedOutput(plan: JobPlan): readonly string[] {
   if (plan.configuration.checkpointing !== undefined) return []
   const sinks = exactlyOnceSinks(plan)
   if (sinks.length === 0) return []

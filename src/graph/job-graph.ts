@@ -93,6 +93,8 @@ export interface PlanOperator {
   readonly declaredAt: string
   /** Such as `objects: its function is not known to the planner`. */
   readonly tier?: string | undefined
+  /** What is allowed, and hardly meant; left out: nothing. */
+  readonly warning?: string
   readonly sink: PlanSink | undefined
 }
 

@@ -113,6 +113,8 @@ export interface WindowSpec {
   readonly allowedLatenessMs: number
   /** Left out: event time, the default of tumbling, sliding and session windows. */
   readonly trigger?: Trigger<Value> | undefined
+  /** What is known of the trigger: it never fires, or by watermarks alone. Left out: by something else. */
+  readonly fires?: 'never' | 'byWatermarks'
   /** With one, all records of a window are kept, whatever is computed of them. */
   readonly evictor?: Evictor<Value> | undefined
   /** Of a stream that is not keyed: all records have one key, and the parallelism is 1. */

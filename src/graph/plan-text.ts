@@ -78,7 +78,8 @@ function columnWidths(plan: JobPlan): ColumnWidths {
 function operatorLine(operator: PlanOperator, columns: ColumnWidths, place: (declaredAt: string) => string): string {
   const output = operator.sink === undefined ? operator.outputType : sinkText(operator.sink)
   const line = `${operator.name.padEnd(columns.name)}  ${uidText(operator).padEnd(columns.uid)}  ${output}  (${place(operator.declaredAt)})`
-  return operator.tier === undefined ? line : `${line}\n     runs on ${operator.tier}`
+  const tier = operator.tier === undefined ? '' : `\n     runs on ${operator.tier}`
+  return `${line}${tier}${operator.warning === undefined ? '' : `\n     WARNING: ${operator.warning}`}`
 }
 
 function uidText(operator: PlanOperator): string {

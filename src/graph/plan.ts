@@ -3,16 +3,18 @@ import type { DataType } from '../formats/data-type.ts'
 import { typeText } from '../formats/type-text.ts'
 import type { JobGraph, JobPlan, JobVertex, PlanOperator, PlanSink, PlanVertex } from './job-graph.ts'
 import { isStateful } from './operator-spec.ts'
+import { silentWindows } from './silent-windows.ts'
 
 export { planText } from './plan-text.ts'
 
 /** The job graph as plain data, without functions (R27). */
 export function planOf(graph: JobGraph): JobPlan {
+  const warnings = silentWindows(graph)
   return {
     jobName: graph.jobName,
     hash: graph.hash,
     configuration: graph.configuration,
-    vertices: graph.vertices.map(planVertex),
+    vertices: graph.vertices.map((vertex) => planVertex(vertex, warnings)),
     edges: graph.edges.map((edge) => ({
       id: edge.id,
       fromVertex: edge.fromVertex,
@@ -24,7 +26,7 @@ export function planOf(graph: JobGraph): JobPlan {
   }
 }
 
-function planVertex(vertex: JobVertex): PlanVertex {
+function planVertex(vertex: JobVertex, warnings: ReadonlyMap<string, string>): PlanVertex {
   const head = vertex.operators[0]?.spec
   return {
     id: vertex.id,
@@ -32,7 +34,7 @@ function planVertex(vertex: JobVertex): PlanVertex {
     parallelism: vertex.parallelism,
     maxParallelism: vertex.maxParallelism,
     slotSharingGroup: vertex.slotSharingGroup,
-    operators: vertex.operators.map(planOperator),
+    operators: vertex.operators.map((operator) => planOperator(operator, warnings.get(operator.uid))),
     source:
       head?.kind === 'source'
         ? { description: head.source.description, boundedness: head.source.boundedness }
@@ -40,9 +42,9 @@ function planVertex(vertex: JobVertex): PlanVertex {
   }
 }
 
-function planOperator(operator: JobVertex['operators'][number]): PlanOperator {
+function planOperator(operator: JobVertex['operators'][number], warning: string | undefined): PlanOperator {
   const { spec } = operator
-  return {
+  const plan: PlanOperator = {
     uid: operator.uid,
     name: operator.name,
     kind: spec.kind,
@@ -52,6 +54,7 @@ function planOperator(operator: JobVertex['operators'][number]): PlanOperator {
     tier: operator.tier === undefined ? undefined : `${operator.tier.runs}: ${operator.tier.why}`,
     sink: spec.kind === 'sink' ? planSink(spec.sink) : undefined,
   }
+  return warning === undefined ? plan : { ...plan, warning }
 }
 
 function planSink({ connector, deliveryGuarantee, transactionalIdPrefix, transactionScope }: Sink<unknown>): PlanSink {

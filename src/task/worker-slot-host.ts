@@ -48,6 +48,7 @@ class WorkerSlot implements SlotHandle {
   #cause: { readonly reason: string; readonly code: 'MR_SLOT_LOST' | 'MR_SLOT_OUT_OF_MEMORY' } | undefined
 
   constructor(entry: URL, start: SlotStart, listener: SlotListener) {
+    shareOutput(1)
     const limitMb = Math.ceil(start.memory.heapLimitBytes / 1024 / 1024)
     this.#worker = new Worker(entry, {
       name: `slot-${start.slotIndex}`,
@@ -68,7 +69,10 @@ class WorkerSlot implements SlotHandle {
       void Promise.all([
         printed(this.#worker.stdout, process.stdout),
         printed(this.#worker.stderr, process.stderr),
-      ]).then(() => listener.exit(this.#exit(exitCode)))
+      ]).then(() => {
+        shareOutput(-1)
+        listener.exit(this.#exit(exitCode))
+      })
     })
   }
 
@@ -96,6 +100,11 @@ class WorkerSlot implements SlotHandle {
       code: 'MR_SLOT_LOST',
     }
   }
+}
+
+/** Each slot listens at the process's output, by the pipe of its thread and in `printed`: with many slots Node would warn of a leak. */
+function shareOutput(slots: 1 | -1): void {
+  for (const stream of [process.stdout, process.stderr]) stream.setMaxListeners(stream.getMaxListeners() + 2 * slots)
 }
 
 function codeOf(error: unknown): string {

@@ -7,9 +7,12 @@ import type { Clock, Timer } from '../../common/ports.ts'
 export interface RedisConnectionOptions {
   /** Such as `redis://user:password@localhost:6379/0`; `rediss:` for TLS. Default `redis://127.0.0.1:6379`. */
   readonly url?: string
-  /** How long Redis may be away before the task fails, default 5 minutes. */
+  /** How long Redis may be away before the task fails, default 5 minutes; where it was never there, 10 seconds at most. */
   readonly unreachableTimeout?: Duration
 }
+
+/** A server that was not there from the start is mostly a wrong address. What waits for it shows nothing, a failure does. */
+const firstAnswerMs = 10_000
 
 const defaultUrl = 'redis://127.0.0.1:6379'
 
@@ -50,8 +53,9 @@ export function connect(options: {
   })
   let last = 'no answer'
   let away: Timer | undefined
+  let seen = false
   const left = () => {
-    away ??= clock.schedule(unreachableMs, () => {
+    away ??= clock.schedule(seen ? unreachableMs : Math.min(unreachableMs, firstAnswerMs), () => {
       fail(new MillraceError('MR_SINK', `Redis at ${addressOf(url)} can not be reached: ${last}`))
     })
   }
@@ -61,6 +65,7 @@ export function connect(options: {
   })
   redis.on('close', left)
   redis.on('ready', () => {
+    seen = true
     away?.cancel()
     away = undefined
   })
