@@ -111,6 +111,9 @@ async function follow(
   running = false
   const closed = cluster.close()
   await printedAll(closed, process.stdout)
+  if (result.state === 'SUSPENDED' && result.error === undefined && client.status().checkpoints.completed === 0) {
+    await report({ type: 'warning', text: stoppedBeforeDeployment(storage) })
+  }
   // Told before a thread that does not end may cost the process (R32): that is not to cost the result.
   await report({ type: 'ended', state: result.state, error: result.error, progress: progressOf(client.status()) })
   await closed
@@ -119,6 +122,12 @@ async function follow(
 
 /** A thread that holds on longer than this has printed what it had to print. */
 const lastLinesLimitMs = 2000
+
+/** A job that was never deployed has processed nothing, so there is nothing to take a checkpoint of. */
+function stoppedBeforeDeployment({ restore }: RunStorage): string {
+  const next = restore === undefined ? 'begins anew' : `goes on from checkpoint ${restore.record.id}`
+  return `the job was not deployed yet: no last checkpoint was taken, and the next run ${next}`
+}
 
 /**
  * What the slots have printed has left the process. A slot's lines wait in streams of its thread while the reader of

@@ -163,7 +163,10 @@ function checkCount({ length }: readonly Cell[], expected: number): void {
 function placeOf({ name, nullable }: Column, names: readonly string[]): number {
   const place = names.indexOf(name)
   if (place >= 0 || nullable) return place
-  throw new MillraceError('MR_DESERIALIZATION', `the header has no field ${name}: ${names.join(', ').slice(0, 200)}`)
+  throw new MillraceError(
+    'MR_DESERIALIZATION',
+    `the header has no field ${name}; it has ${names.join(', ').slice(0, 200)}`,
+  )
 }
 
 function recordOf(columns: readonly Column[], { nullText }: Dialect, cells: readonly Cell[]): unknown {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { isAlive, publishedRecords, type RunningCommand, until } from './support/millrace.ts'
@@ -147,6 +148,63 @@ test('Ctrl-C while the job is loaded ends it at once', async () => {
   expect(summaryOf(result)).toMatchObject({ job: 'waiting.ts', state: 'CANCELED', recordsIn: 0 })
   expect(isAlive(worker)).toBe(false)
   expect(folder.leftovers()).toEqual([])
+})
+
+test('Ctrl-C while the job is being deployed: a last checkpoint as soon as it runs, and the next run goes on', async () => {
+  folder.writeJob(
+    'deploying',
+    `
+  const marker = args[1]
+  env.enableCheckpointing('1min')
+  env
+    .fromSource(datagen({ generate: (id) => ({ id }), count: Number(args[0]), recordsPerSecond: 2000 }), WatermarkStrategy.noWatermarks(), 'numbers')
+    .keyBy(({ id }) => id % 7)
+    .process({
+      open() {
+        if (marker !== undefined) execSync('touch ' + marker + ' && sleep 2')
+      },
+      processElement: (record, context, out) => out.collect(record),
+    })
+    .sinkTo(FileSink.of({ folder: 'out' }))`,
+  )
+  const args = ['deploying.ts', '-p', '2', '--json']
+  const marker = join(folder.path, 'opening')
+  const running = folder.start([...args, '--', '1600', marker])
+  await until('a subtask that is being opened', () => existsSync(marker) || running.child.exitCode !== null)
+  running.child.kill('SIGINT')
+  const first = await running.result
+  expect(first, first.stderr).toMatchObject({ code: 0 })
+  expect(first.stderr).toContain('stopping after a last checkpoint')
+  expect(summaryOf(first)).toMatchObject({ state: 'SUSPENDED', checkpoints: 1, restarts: 0 })
+  const second = await folder.run([...args, '--from', 'latest', '--', '1600'])
+  expect(second.stderr).toContain('starting from checkpoint 1 of run-1')
+  expect(summaryOf(second)).toMatchObject({ state: 'FINISHED' })
+  expectEachOnce(1600)
+})
+
+test('Ctrl-C before anything could be deployed: no last checkpoint was taken, and it says where the next run begins', async () => {
+  folder.writeJob(
+    'unreachable',
+    `
+  env.enableCheckpointing('1s')
+  env
+    .fromSource(KafkaSource.of({ brokers: ['127.0.0.1:1'], topics: ['t'], value: json() }), WatermarkStrategy.noWatermarks(), 'numbers')
+    .sinkTo(FileSink.of({ folder: 'out' }))`,
+  )
+  const running = folder.start(['unreachable.ts', '--json'])
+  await started(running)
+  running.child.kill('SIGINT')
+  const result = await running.result
+  expect(result, result.stderr).toMatchObject({ code: 0 })
+  expect(summaryOf(result)).toMatchObject({ state: 'SUSPENDED', checkpoints: 0 })
+  expect(result.stderr).toContain('no last checkpoint was taken, and the next run begins anew')
+})
+
+test('a dozen slots and more print without a warning of Node', async () => {
+  folder.writeJob('many', 'env.fromSequence(1, 100).map((n) => n).print()')
+  const result = await folder.run(['many.ts', '-p', '12', '--json'])
+  expect(summaryOf(result)).toMatchObject({ state: 'FINISHED', recordsOut: 100 })
+  expect(result.stderr).not.toContain('Warning')
 })
 
 const delays = ['-D', 'restart-strategy.type=fixed-delay', '-D', 'restart-strategy.fixed-delay.delay=60s']

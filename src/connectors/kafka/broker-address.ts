@@ -23,3 +23,14 @@ export function parseAddress(text: string): BrokerAddress {
   }
   return { host, port }
 }
+
+/**
+ * What is wrong with a list of names in an option; undefined: nothing. Job files run without a check of their types, so
+ * that a text may stand here in place of a list.
+ */
+export function listProblem(option: string, list: unknown, item: string): string | undefined {
+  if (list === undefined) return undefined
+  const isList = Array.isArray(list) && list.every((one) => typeof one === 'string')
+  if (!isList) return `${option}: a list of strings is needed, such as ['${item}']`
+  return list.length === 0 || list.includes('') ? `${option}: it needs at least one, and none that is empty` : undefined
+}

@@ -3,6 +3,7 @@ import { type Duration, durationMs } from '../../common/duration.ts'
 import { MillraceError } from '../../common/errors.ts'
 import type { JsonValue } from '../../common/json.ts'
 import { defaultKafkaBrokers } from '../../config/kafka-defaults.ts'
+import { listProblem } from './broker-address.ts'
 import { connectionSettings, type KafkaConnectionSettings, type KafkaProperties } from './kafka-options.ts'
 import type { IsolationLevel } from './kafka-protocol.ts'
 import { type OffsetsInitializer, type OffsetsOption, offsetsInitializerOf } from './offsets-initializer.ts'
@@ -50,7 +51,8 @@ export type KafkaSourceSettings = {
 export function kafkaSourceSettings(options: KafkaSourceBase): KafkaSourceSettings {
   const { topics, topicPattern, groupId, endOffsets } = options
   checkSubscription(topics, topicPattern)
-  if (options.brokers?.length === 0) throw wrong('brokers: at least one address is needed')
+  const problem = listProblem('brokers', options.brokers, '127.0.0.1:9092')
+  if (problem !== undefined) throw wrong(problem)
   if (groupId === '') throw wrong('groupId: an empty name is no group')
   const start = offsetsInitializerOf(options.startingOffsets ?? 'earliest')
   if (start.kind === 'committed' && groupId === undefined) throw wrong('startingOffsets: committed needs a groupId')
@@ -70,7 +72,8 @@ export function kafkaSourceSettings(options: KafkaSourceBase): KafkaSourceSettin
 
 function checkSubscription(topics: readonly string[] | undefined, topicPattern: RegExp | undefined): void {
   if ((topics === undefined) === (topicPattern === undefined)) throw wrong('give either topics or topicPattern')
-  if (topics?.length === 0 || topics?.some((topic) => topic === '')) throw wrong('topics: at least one name is needed')
+  const problem = listProblem('topics', topics, 'orders')
+  if (problem !== undefined) throw wrong(problem)
 }
 
 function endInitializerOf(option: OffsetsOption): OffsetsInitializer {

@@ -223,7 +223,7 @@ test('CSV finds its fields by the names of the header; one that is missing names
   const path = put('c.csv', 'name\nx\n')
   await expect(readAll(sourceOf(csvLines(csv(order))))).rejects.toMatchObject({
     code: 'MR_DESERIALIZATION',
-    message: expect.stringMatching(`file ${path}.*the header has no field id: name`),
+    message: expect.stringMatching(`file ${path}.*the header has no field id; it has name`),
   })
 })
 

@@ -4,6 +4,7 @@ import { type Duration, durationMs } from '../../../common/duration.ts'
 import { MillraceError } from '../../../common/errors.ts'
 import { defaultKafkaBrokers } from '../../../config/kafka-defaults.ts'
 import type { Format } from '../../../formats/format.ts'
+import { listProblem } from '../broker-address.ts'
 import { connectionSettings, type KafkaConnectionSettings, type KafkaProperties } from '../kafka-options.ts'
 import { compressionNames, type KafkaCompression } from './record-packing.ts'
 
@@ -113,7 +114,8 @@ const longestPrefix = 200
 /** @throws MillraceError MR_CONFIGURATION naming the option */
 export function kafkaSinkSettings(options: KafkaSinkBase): KafkaSinkSettings {
   const { brokers, transactionalIdPrefix = 'millrace', compression = 'none', transactionTimeout } = options
-  if (brokers?.length === 0) throw wrong('brokers: at least one address is needed')
+  const problem = listProblem('brokers', brokers, '127.0.0.1:9092')
+  if (problem !== undefined) throw wrong(problem)
   if (transactionalIdPrefix === '' || transactionalIdPrefix.length > longestPrefix) {
     throw wrong(`transactionalIdPrefix: between 1 and ${longestPrefix} characters are needed`)
   }

@@ -41,7 +41,9 @@ describe('options', () => {
   })
 
   test.each([
-    [{ topics: [] }, 'at least one name'],
+    [{ topics: [] }, 'topics: it needs at least one'],
+    [{ topics: 'ads' }, "topics: a list of strings is needed, such as ['orders']"],
+    [{ topics: ['ads'], brokers: 'a:1,b:1' }, 'brokers: a list of strings is needed'],
     [{ topics: ['ads'], topicPattern: /a/ }, 'either topics or topicPattern'],
     [{ topics: ['ads'], brokers: [] }, 'brokers'],
     [{ topics: ['ads'], startingOffsets: 'committed' }, 'needs a groupId'],
