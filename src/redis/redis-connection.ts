@@ -79,6 +79,20 @@ export class RedisConnection {
     await Promise.all(this.#nodes().map((node, index) => this.#durableOn(node, this.servers[index])))
   }
 
+  /** All keys that match, over all nodes, without holding the server up. */
+  async scan(pattern: string): Promise<readonly string[]> {
+    const keys = new Set<string>()
+    for (const node of this.#nodes()) {
+      let cursor = '0'
+      do {
+        const page = await this.#answered('SCAN', 0, () => node.scan(cursor, 'MATCH', pattern, 'COUNT', 1000))
+        cursor = page[0]
+        for (const key of page[1]) keys.add(key)
+      } while (cursor !== '0')
+    }
+    return [...keys]
+  }
+
   /** Whatever is in flight is rejected as undetermined. */
   close(): void {
     this.#end('closed by this process')

@@ -3,6 +3,7 @@ import type { ErrorData } from '../common/errors.ts'
 import type { AttemptId, ChannelId, CheckpointId, JobId, VertexId } from '../common/ids.ts'
 import type { JsonValue } from '../common/json.ts'
 import type { JobPlan } from '../graph/job-graph.ts'
+import type { RedisOptions } from '../redis/redis-options.ts'
 import type { BlobReference } from '../state/blob-store.ts'
 import type { CheckpointBarrier } from '../state/checkpoint-record.ts'
 
@@ -15,6 +16,13 @@ export interface SlotStart {
   readonly plan: JobPlan
   readonly memory: SlotMemory
   readonly blobStore: BlobStoreReference
+}
+
+/** What the main thread of a process gives a slot's thread when it starts: beside the job's, what is the process's own. */
+export interface SlotThreadData {
+  readonly start: SlotStart
+  /** The Redis of state. */
+  readonly redis?: RedisOptions
 }
 
 /** How a slot gets the job: the bundle to import with its arguments (worker threads). The inline host is handed a function instead. */
@@ -34,6 +42,8 @@ export interface SlotMemory {
 
 export type BlobStoreReference =
   | { readonly type: 'filesystem'; readonly folder: string }
+  /** Where the Redis is, and the log-in, each process and slot knows by its own configuration. */
+  | { readonly type: 'redis'; readonly clusterId: string; readonly prefix: string }
   /** Held by the process itself; for the inline host and tests. */
   | { readonly type: 'memory'; readonly name: string }
 

@@ -2,8 +2,9 @@ import type { Readable, Writable } from 'node:stream'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { errorCodes, isMillraceError, messageOf } from '../common/errors.ts'
 import { workerUrl } from '../common/worker-url.ts'
+import type { RedisOptions } from '../redis/redis-options.ts'
 import type { PeerPort, PortHandle, SlotExit, SlotHandle, SlotHost, SlotListener } from './slot-host.ts'
-import type { FromSlot, SlotStart, ToSlot } from './slot-protocol.ts'
+import type { FromSlot, SlotStart, SlotThreadData, ToSlot } from './slot-protocol.ts'
 import { ThreadPort } from './thread-port.ts'
 
 /** What the main thread of a process sends to a slot's thread. */
@@ -18,17 +19,17 @@ const hardLimitExtraMb = 512
 /** Less than V8's own choice: three semi-spaces of 8 MB. Measured on w2: a quarter less memory at the same CPU time. */
 const youngGenerationMb = 24
 
-/** Runs each slot in a worker thread. */
+/** Runs each slot in a worker thread, whose module is the engine's `slot-worker`. */
 export class WorkerSlotHost implements SlotHost {
-  readonly #entry: URL
+  readonly #redis: RedisOptions | undefined
 
-  /** `entry`: the module that a slot's thread runs; default the one of the engine. */
-  constructor(entry: URL = workerUrl('../slot-worker', import.meta.url)) {
-    this.#entry = entry
+  /** `redis`: of state, where blobs of this process may be in one; each slot opens connections of its own. */
+  constructor({ redis }: { readonly redis?: RedisOptions } = {}) {
+    this.#redis = redis
   }
 
   start(start: SlotStart, listener: SlotListener): SlotHandle {
-    return new WorkerSlot(this.#entry, start, listener)
+    return new WorkerSlot({ start, ...(this.#redis === undefined ? {} : { redis: this.#redis }) }, listener)
   }
 
   connect(): readonly [PortHandle, PortHandle] {
@@ -47,12 +48,13 @@ class WorkerSlot implements SlotHandle {
   /** Why the thread is about to end, as far as it was told. */
   #cause: { readonly reason: string; readonly code: 'MR_SLOT_LOST' | 'MR_SLOT_OUT_OF_MEMORY' } | undefined
 
-  constructor(entry: URL, start: SlotStart, listener: SlotListener) {
+  constructor(data: SlotThreadData, listener: SlotListener) {
     shareOutput(1)
+    const { start } = data
     const limitMb = Math.ceil(start.memory.heapLimitBytes / 1024 / 1024)
-    this.#worker = new Worker(entry, {
+    this.#worker = new Worker(workerUrl('../slot-worker', import.meta.url), {
       name: `slot-${start.slotIndex}`,
-      workerData: start,
+      workerData: data,
       resourceLimits: {
         maxOldGenerationSizeMb: limitMb * hardLimitFactor + hardLimitExtraMb,
         maxYoungGenerationSizeMb: youngGenerationMb,

@@ -9,7 +9,7 @@ import type { BlobStore } from '../state/blob-store.ts'
 import { checkedGraph } from './checked-graph.ts'
 import { OutputFirst } from './output-first.ts'
 import { Slot } from './slot.ts'
-import type { BlobStoreReference, FromSlot, SlotStart } from './slot-protocol.ts'
+import type { BlobStoreReference, FromSlot, SlotStart, SlotThreadData } from './slot-protocol.ts'
 import { ThreadPort } from './thread-port.ts'
 import { turn } from './turn.ts'
 import type { SlotMail } from './worker-slot-host.ts'
@@ -24,7 +24,7 @@ export interface WorkerSlotPorts {
 export async function runWorkerSlot({ graphBuilderOf, blobStoreOf }: WorkerSlotPorts): Promise<void> {
   const port = parentPort
   if (port === null) throw new TypeError('a slot runs in a worker thread')
-  const start = workerData as SlotStart
+  const { start } = workerData as SlotThreadData
   process.setSourceMapsEnabled(true) // per thread: the main thread's setting does not reach a worker
   const output = new OutputFirst((message) => port.postMessage(message), [process.stdout, process.stderr], systemClock)
   const send = (message: FromSlot): void => output.send(message)
