@@ -132,10 +132,10 @@ test.each(scripts)(
   (name) => {
     const lines = readFileSync(new URL(name, folder), 'utf8').split('\n')
     const header = lines.filter((line) => line.startsWith('--')).join('\n')
-    for (const part of ['-- KEYS[1]', '-- ARGV', '-- Returns']) expect(header).toContain(part)
-    const firstAct = lines.find((line) => line !== '' && !line.startsWith('--'))
+    for (const part of ['-- KEYS: 1 ', '-- ARGV: 1 ', '-- Returns ']) expect(header).toContain(part)
     if (/^-- Not fenced: \S/m.test(header)) return
-    expect(header).toContain('-- KEYS[1] leader')
-    expect(firstAct).toMatch(/^if redis\.call\('GET', KEYS\[1\]\) ~= ARGV\[1\] then return redis\.error_reply\('FENCED/)
+    expect(header).toContain('-- KEYS: 1 the leader key')
+    const code = lines.filter((line) => line !== '' && !line.startsWith('--')).join(' ')
+    expect(code).toMatch(/^if redis\.call\('GET', KEYS\[1\]\) ~= ARGV\[1\] then\s+return redis\.error_reply\('FENCED/)
   },
 )
