@@ -1,5 +1,5 @@
+import type { RemoteLink, RemoteLinks } from '../network/remote-links.ts'
 import type { PeerPort } from '../task/slot-host.ts'
-import type { RemoteLink, RemoteLinks } from './remote-links.ts'
 
 /** Links between TaskManagers that share a process. */
 export class InProcessLinks implements RemoteLinks {
@@ -19,6 +19,9 @@ export class InProcessLinks implements RemoteLinks {
     forward(port, other)
     forward(other, port)
   }
+
+  /** Within a process nothing is lost. */
+  onLost(): void {}
 }
 
 function forward(from: PeerPort, to: PeerPort): void {

@@ -13,11 +13,11 @@ import {
   type TaskManagerState,
   type TaskManagerTimer,
 } from '../coordinator/task-manager/state.ts'
+import type { RemoteLinks } from '../network/remote-links.ts'
 import type { PortHandle, SlotExit, SlotHandle, SlotHost } from '../task/slot-host.ts'
 import type { FromSlot, SlotMemory } from '../task/slot-protocol.ts'
 import { jobManagerReference, jobMasterReference } from './addresses.ts'
 import { KeyedTimers } from './keyed-timers.ts'
-import type { RemoteLinks } from './remote-links.ts'
 import type { Actor, ActorContext } from './runtime/actor.ts'
 
 export interface TaskManagerOptions {
@@ -48,6 +48,9 @@ export class TaskManager implements Actor<TaskManagerMessage> {
     this.#options = options
     this.#timers = new KeyedTimers((delayMs, timer) => context.schedule(delayMs, { type: 'timer', timer }))
     this.#state = newTaskManager(options.numberOfTaskSlots)
+    options.remoteLinks.onLost(({ deployments, error }) => {
+      context.tell(context.self, { type: 'linksLost', deployments, error })
+    })
     const { numberOfTaskSlots: numberOfSlots, dataAddress } = options
     const taskManager = context.self.address
     context.tell(jobManagerReference, { type: 'registerTaskManager', taskManager, numberOfSlots, dataAddress })

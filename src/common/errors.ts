@@ -232,6 +232,23 @@ export const errorCodes = {
       'Run one version of Millrace in all processes of a cluster, and give each cluster a high-availability.cluster-id of its own.',
     severity: 'retryable',
   },
+  MR_TASK_MANAGER_LOST: {
+    cause: 'A TaskManager is gone, or the data connection to it broke.',
+    remedy: 'What ran there restarts from the latest checkpoint; see the log of the named TaskManager for the reason.',
+    severity: 'retryable',
+  },
+  MR_DATA_CONNECTION: {
+    cause:
+      'What arrived on the data port of a TaskManager is not what another TaskManager of this cluster sends (R28).',
+    remedy:
+      'Give all TaskManagers the same version and security.cluster-secret, and keep strangers from the data port.',
+    severity: 'retryable',
+  },
+  MR_BATCH_TOO_LARGE: {
+    cause: 'A batch of records is larger than what may be sent to another TaskManager.',
+    remedy: 'Make the records smaller, for instance by references to what is large in them.',
+    severity: 'fatal',
+  },
   MR_INTERNAL: {
     cause: 'An invariant of Millrace does not hold.',
     remedy: 'Please report it with the message and the log.',

@@ -13,14 +13,15 @@ import type { RecordBatch } from './record-batch.ts'
  * | 8            | int32: records                                         |
  * | 12           | int32: 1 where there are key hashes                    |
  * | 16           | int32: bytes of the payload                            |
+ * | 20           | int32: bytes of the buffer that belong to the frame    |
  * | 24           | float64: a timestamp for each record                   |
  * | behind it    | int32: a key hash for each record, on hash edges       |
  * | behind it, at a multiple of 8 | the values, as the edge's BatchCodec writes them |
  *
- * Numbers are in the machine's byte order: frames stay within one process.
+ * Numbers are in the machine's byte order: TaskManagers of the other order are refused (network/handshake.ts).
  */
 const headerBytes = 24
-const headerInts = 5
+const headerInts = 6
 /** New buffers have at least this many bytes, so that one serves batches of different size. */
 const smallestBuffer = 16 * 1024
 /** A larger buffer is not sent back: the credit returns without it. */
@@ -47,6 +48,7 @@ export function encodeFrame(
   header[2] = count
   header[3] = keyHashes === undefined ? 0 : 1
   header[4] = payload.length
+  header[5] = needed
   new Float64Array(buffer, headerBytes, count).set(
     count === timestamps.length ? timestamps : timestamps.subarray(0, count),
   )
@@ -95,15 +97,41 @@ function noFrame(buffer: ArrayBuffer): MillraceError {
 }
 
 /** The header of a batch of columns, which is a frame from its beginning on (columns/column-batch.ts). */
-export function writeColumnHeader(buffer: ArrayBuffer, channelNumber: number, count: number): void {
+export function writeColumnHeader(buffer: ArrayBuffer, channelNumber: number, rows: ColumnRows): void {
   const header = new Int32Array(buffer, 0, headerInts)
   header[0] = data
   header[1] = channelNumber
-  header[2] = count
+  header[2] = rows.count
+  header[5] = rows.bytes
+}
+
+/** How much of a buffer of columns is in use. */
+export interface ColumnRows {
+  readonly count: number
+  readonly bytes: number
 }
 
 export function columnCount(buffer: ArrayBuffer): number {
   return new Int32Array(buffer, 0, headerInts)[2] as number
+}
+
+/** Bytes of the buffer that belong to the frame; those behind it are of earlier ones. */
+export function frameBytes(buffer: ArrayBuffer): number {
+  return new Int32Array(buffer, 0, headerInts)[5] as number
+}
+
+/**
+ * Whether bytes that another process has sent can be handed to a slot as a frame of data: with a header, and not as the
+ * credit for one. Whatever else is wrong with them shows where they are read.
+ */
+export function isDataFrame(buffer: ArrayBuffer, bytes: number): boolean {
+  return bytes >= headerBytes && !isCredit(buffer)
+}
+
+/** The credit for a frame that another process has read, with the buffer that it was sent from. */
+export function creditFor(channelNumber: number, buffer: ArrayBuffer): ArrayBuffer {
+  new Int32Array(buffer, 0, 2)[1] = channelNumber
+  return asCredit(buffer)
 }
 
 /** Turns a frame that has been read into the credit for it. */

@@ -1,5 +1,5 @@
 import type { ControlItem } from './channel-item.ts'
-import { columnCount, writeColumnHeader } from './frame.ts'
+import { type ColumnRows, columnCount, writeColumnHeader } from './frame.ts'
 import type { ChannelOrigin, InputChannel } from './input-channel.ts'
 import { RecordBatch, recordsPerBatch } from './record-batch.ts'
 
@@ -13,7 +13,7 @@ export interface Connection {
   /** Takes a full batch and gives an empty one to fill. */
   ship(batch: RecordBatch): RecordBatch
   /** The same of columns; undefined: there is no empty buffer yet. */
-  shipColumns(buffer: ArrayBuffer, count: number): ArrayBuffer | undefined
+  shipColumns(buffer: ArrayBuffer, rows: ColumnRows): ArrayBuffer | undefined
   control(item: ControlItem): void
 }
 
@@ -104,8 +104,8 @@ export class LocalConnection implements Connection, ChannelOrigin {
     return this.#free.pop() ?? RecordBatch.ofCapacity(this.#hashed)
   }
 
-  shipColumns(buffer: ArrayBuffer, count: number): ArrayBuffer | undefined {
-    writeColumnHeader(buffer, 0, count)
+  shipColumns(buffer: ArrayBuffer, rows: ColumnRows): ArrayBuffer | undefined {
+    writeColumnHeader(buffer, 0, rows)
     this.credits--
     this.#input.pushRecords(buffer)
     return this.#freeBuffers.pop()

@@ -3,6 +3,7 @@ import type { BatchCodec } from '../formats/format.ts'
 import type { ControlItem } from './channel-item.ts'
 import {
   asCredit,
+  type ColumnRows,
   channelNumberOf,
   decodeFrame,
   encodeFrame,
@@ -15,8 +16,8 @@ import { type Connection, creditsPerChannel, openColumns } from './output-channe
 import { RecordBatch } from './record-batch.ts'
 import type { PeerPort } from './slot-host.ts'
 
-/** Messages beside the frames. A sender numbers its channels of a link and says so before it uses them. */
-type LinkMessage =
+/** Messages beside the frames, plain data. A sender numbers its channels of a link and says so before it uses them. */
+export type LinkMessage =
   | { readonly type: 'open'; readonly channelNumber: number; readonly channelId: ChannelId }
   | { readonly type: 'control'; readonly channelNumber: number; readonly item: ControlItem }
   /** The credit for a frame whose buffer was too large to be kept. */
@@ -126,8 +127,8 @@ class RemoteConnection implements Connection {
     return batch
   }
 
-  shipColumns(buffer: ArrayBuffer, count: number): ArrayBuffer | undefined {
-    writeColumnHeader(buffer, this.#channelNumber, count)
+  shipColumns(buffer: ArrayBuffer, rows: ColumnRows): ArrayBuffer | undefined {
+    writeColumnHeader(buffer, this.#channelNumber, rows)
     this.credits--
     this.#port.post(buffer, [buffer])
     return this.#free.pop()

@@ -1,5 +1,5 @@
 import type { ErrorData } from '../../common/errors.ts'
-import type { AttemptId, JobId } from '../../common/ids.ts'
+import type { AttemptId, DeploymentId, JobId } from '../../common/ids.ts'
 import { type Decision, inSequence, unchanged } from '../decision.ts'
 import { terminate, withSlot } from './slots.ts'
 import type { RunningSlot, TaskManagerEffect, TaskManagerState } from './state.ts'
@@ -24,8 +24,28 @@ export function cancelAttempts(
   const elsewhere = attemptIds.filter((attemptId) => !inSlots.includes(attemptId))
   return inSequence(state, [
     (current) => forget(current, jobId, elsewhere),
-    ...state.slots.map((_, slotIndex) => (current: TaskManagerState) => cancelInSlot(current, slotIndex, attemptIds)),
+    ...state.slots.map(
+      (_, slotIndex) => (current: TaskManagerState) => cancelInSlot(current, slotIndex, { attemptIds }),
+    ),
   ])
+}
+
+/** The attempts of these deployments can not go on: they are cancelled, and have failed when they are gone. */
+export function failDeployments(
+  state: TaskManagerState,
+  deployments: readonly DeploymentId[],
+  failure: ErrorData,
+): TaskManagerDecision {
+  return inSequence(
+    state,
+    state.slots.map((slot, slotIndex) => (current: TaskManagerState) => {
+      const attempts = slot.type === 'running' ? slot.attempts : []
+      const attemptIds = attempts
+        .filter(({ deploymentId }) => deployments.includes(deploymentId))
+        .map(({ attemptId }) => attemptId)
+      return cancelInSlot(current, slotIndex, { attemptIds, failure })
+    }),
+  )
 }
 
 /** Attempts of deployments that were not sent yet. A region is cancelled as a whole, so nothing of such a deployment is left. */
@@ -47,13 +67,15 @@ function forget(state: TaskManagerState, jobId: JobId, attemptIds: readonly Atte
 function cancelInSlot(
   state: TaskManagerState,
   slotIndex: number,
-  attemptIds: readonly AttemptId[],
+  { attemptIds, failure }: { readonly attemptIds: readonly AttemptId[]; readonly failure?: ErrorData },
 ): TaskManagerDecision {
   const slot = state.slots[slotIndex]
   if (slot?.type !== 'running' && slot?.type !== 'stopping') return unchanged(state)
   const here = slot.attempts.filter(({ attemptId, cancelling }) => !cancelling && attemptIds.includes(attemptId))
   if (here.length === 0) return unchanged(state)
-  const attempts = slot.attempts.map((attempt) => (here.includes(attempt) ? { ...attempt, cancelling: true } : attempt))
+  const attempts = slot.attempts.map((attempt) =>
+    here.includes(attempt) ? { ...attempt, cancelling: true, failure } : attempt,
+  )
   const next = withSlot(state, slotIndex, { ...slot, attempts })
   if (slot.type === 'stopping') return unchanged(next)
   return {

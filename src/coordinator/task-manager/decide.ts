@@ -1,8 +1,8 @@
 import type { FromSlot } from '../../task/slot-protocol.ts'
 import { type Decision, inSequence, unchanged, unreachable } from '../decision.ts'
-import { cancelAttempts, patienceIsOver, releaseSlots, threadIsStuck } from './cancelling.ts'
+import { cancelAttempts, failDeployments, patienceIsOver, releaseSlots, threadIsStuck } from './cancelling.ts'
 import { deploy, prepareSlots, sendWaiting } from './deployments.ts'
-import { attemptGone, failWaiting, report, slotExited, terminate, withSlot } from './slots.ts'
+import { attemptGone, endOf, failWaiting, report, slotExited, terminate, withSlot } from './slots.ts'
 import { jobOf, type TaskManagerEffect, type TaskManagerMessage, type TaskManagerState } from './state.ts'
 
 type TaskManagerDecision = Decision<TaskManagerState, TaskManagerEffect>
@@ -27,6 +27,8 @@ export function decide(state: TaskManagerState, message: TaskManagerMessage): Ta
       return releaseSlots(state, message.jobId, message.slotIndexes)
     case 'fromSlot':
       return fromSlot(state, message.slotIndex, message.message)
+    case 'linksLost':
+      return failDeployments(state, message.deployments, message.error)
     case 'slotExited':
       return inSequence(state, [(current) => slotExited(current, message.slotIndex, message.cause), sendWaiting])
     case 'timer':
@@ -57,7 +59,7 @@ function fromSlot(state: TaskManagerState, slotIndex: number, message: FromSlot)
     case 'finished':
     case 'canceled':
     case 'failed': {
-      const reported = report(state, slotIndex, message)
+      const reported = report(state, slotIndex, endOf(state, slotIndex, message))
       const gone = attemptGone(state, slotIndex, message)
       return { state: gone.state, effects: [reported, ...gone.effects] }
     }

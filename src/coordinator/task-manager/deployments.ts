@@ -60,7 +60,9 @@ export function sendWaiting(state: TaskManagerState): TaskManagerDecision {
     for (const { slotIndex, subtasks } of deployment.slots) {
       const slot = next.slots[slotIndex]
       if (slot?.type !== 'running') continue
-      const added = subtasks.map(({ attemptId }) => ({ attemptId, cancelling: false }))
+      const added = subtasks.map(({ attemptId }) => {
+        return { attemptId, deploymentId: deployment.deploymentId, cancelling: false, failure: undefined }
+      })
       next = withSlot(next, slotIndex, { ...slot, attempts: [...slot.attempts, ...added] })
     }
     const { deploymentId, slots, remoteSlots } = deployment

@@ -31,8 +31,14 @@ export function slotExited(state: TaskManagerState, slotIndex: number, cause: Sl
   const job = jobOf(slot)
   if (slot === undefined || job === undefined || slot.type === 'reserved') return unchanged(state)
   const error = exitError(slotIndex, cause)
-  const effects: TaskManagerEffect[] = attemptsIn(slot).map(({ attemptId, cancelling }) =>
-    report(state, slotIndex, cancelling ? { type: 'canceled', attemptId } : { type: 'failed', attemptId, error }),
+  const effects: TaskManagerEffect[] = attemptsIn(slot).map(({ attemptId, cancelling, failure }) =>
+    report(
+      state,
+      slotIndex,
+      cancelling && failure === undefined
+        ? { type: 'canceled', attemptId }
+        : { type: 'failed', attemptId, error: failure ?? error },
+    ),
   )
   effects.push({ type: 'cancelTimer', timer: { type: 'terminateSlot', slotIndex } })
   effects.push({ type: 'cancelTimer', timer: { type: 'killProcess', slotIndex } })
@@ -86,6 +92,14 @@ export function attemptGone(state: TaskManagerState, slotIndex: number, gone: At
     effects.push({ type: 'cancelTimer', timer: { type: 'terminateSlot', slotIndex } })
   }
   return { state: next, effects }
+}
+
+/** How the end of an attempt is told: one that was cancelled since it could not go on has failed. */
+export function endOf(state: TaskManagerState, slotIndex: number, end: AttemptEnd): AttemptEnd {
+  const slot = state.slots[slotIndex]
+  const attempt = slot === undefined ? undefined : attemptsIn(slot).find(({ attemptId }) => attemptId === end.attemptId)
+  if (end.type !== 'canceled' || attempt?.failure === undefined) return end
+  return { type: 'failed', attemptId: end.attemptId, error: attempt.failure }
 }
 
 type AttemptEnd = Extract<FromSlot, { readonly type: 'finished' | 'canceled' | 'failed' }>

@@ -45,7 +45,10 @@ export interface RunningSlot {
 
 export interface SlotAttempt {
   readonly attemptId: AttemptId
+  readonly deploymentId: DeploymentId
   readonly cancelling: boolean
+  /** It is cancelled since it can not go on: that is how its end is reported. */
+  readonly failure: ErrorData | undefined
 }
 
 export interface WaitingDeployment {
@@ -91,6 +94,8 @@ export type TaskManagerMessage =
   /** The job has ended: its slots are emptied and given back. */
   | { readonly type: 'releaseSlots'; readonly jobId: JobId; readonly slotIndexes: readonly number[] }
   | { readonly type: 'fromSlot'; readonly slotIndex: number; readonly message: FromSlot }
+  /** Links to another TaskManager are gone, with all that was on its way: the attempts of these deployments can not go on. */
+  | { readonly type: 'linksLost'; readonly deployments: readonly DeploymentId[]; readonly error: ErrorData }
   | { readonly type: 'slotExited'; readonly slotIndex: number; readonly cause: SlotExit }
   | { readonly type: 'timer'; readonly timer: TaskManagerTimer }
 

@@ -30,7 +30,7 @@ export class ColumnChannel implements EdgeChannel, ColumnTarget {
     const { batch } = this
     if (batch.count === 0) return
     this.shipped += batch.count
-    const free = this.#connection.shipColumns(batch.buffer, batch.count)
+    const free = this.#connection.shipColumns(batch.buffer, { count: batch.count, bytes: batch.keysEnd })
     batch.open(free !== undefined && free.byteLength >= this.#bufferLength ? free : new ArrayBuffer(this.#bufferLength))
   }
 

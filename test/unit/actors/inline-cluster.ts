@@ -4,6 +4,7 @@ import {
   type JobResult,
   type JobSubmission,
   type LocalCluster,
+  type LocalTaskManager,
   startLocalCluster,
 } from '../../../src/actors/local-cluster.ts'
 import { InProcessTransport } from '../../../src/actors/transport/in-process.ts'
@@ -19,6 +20,7 @@ import { systemPorts } from '../../../src/common/system-ports.ts'
 import type { JobStatus } from '../../../src/coordinator/job-master/job-status.ts'
 import { createJobGraph } from '../../../src/graph/chaining.ts'
 import { planOf } from '../../../src/graph/plan.ts'
+import type { RemoteLinks } from '../../../src/network/remote-links.ts'
 import { MemoryBlobStore } from '../../../src/state/memory-blob-store.ts'
 import { InlineSlotHost } from '../../../src/task/inline-slot-host.ts'
 import { turn } from '../../../src/task/turn.ts'
@@ -68,6 +70,13 @@ export interface InlineClusterOptions {
   readonly enumeratorOf?: EnumeratorOf
   /** Each with `slots`. Default 1 */
   readonly taskManagers?: number
+  /** A TaskManager for each, linked by it. */
+  readonly networks?: readonly NetworkOfTaskManager[]
+}
+
+export interface NetworkOfTaskManager {
+  readonly taskManager: string
+  readonly network: RemoteLinks & { readonly address: string }
 }
 
 /** Waits until the job's status is so; fails when the job has ended before. */
@@ -101,18 +110,27 @@ export class InlineCluster {
     const clock = options.clock ?? systemPorts.clock
     const definition = job('tested', build)
     this.#definition = definition
-    this.host = new InlineSlotHost({
-      clock,
-      turn,
-      graphOf: (start) => createJobGraph(buildJob(definition, [], start.job.configuration)),
-      blobStoreOf: () => this.blobs,
-      warn: () => {},
-    })
+    const newHost = (): InlineSlotHost =>
+      new InlineSlotHost({
+        clock,
+        turn,
+        graphOf: (start) => createJobGraph(buildJob(definition, [], start.job.configuration)),
+        blobStoreOf: () => this.blobs,
+        warn: () => {},
+      })
+    this.host = newHost()
+    const { taskManagers, networks = [] } = options
+    const [first] = networks
+    const taskManagerOf = (index: number): LocalTaskManager => {
+      const { taskManager: address, network } = networks[index] as NetworkOfTaskManager
+      return { address, slotHost: newHost(), remoteLinks: network, dataAddress: network.address }
+    }
     this.cluster = startLocalCluster({
       ports: { ...systemPorts, clock },
       slotHost: this.host,
       numberOfTaskSlots: options.slots,
-      ...(options.taskManagers === undefined ? {} : { taskManagers: options.taskManagers }),
+      ...(taskManagers === undefined ? {} : { taskManagers }),
+      ...(first === undefined ? {} : { taskManagers: networks.length, taskManagerOf }),
       slotMemory: { heapLimitBytes: 2 ** 33, managedBytes: 2 ** 26 },
       enumeratorOf: options.enumeratorOf ?? enumeratorOf,
       logger: silentLogger,

@@ -17,9 +17,11 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
   'connectors/print': ['common'],
   coordinator: ['common', 'graph', 'state'],
   task: ['common', 'graph', 'state', 'formats', 'columns'],
+  // The frames and ports of slots, which it carries on.
+  network: ['common', 'task'],
   'actors/runtime': ['common', 'actors/transport'],
   'actors/transport': ['common', 'redis', 'actors/runtime'],
-  actors: ['common', 'coordinator', 'task', 'graph', 'state', 'actors/runtime', 'actors/transport'],
+  actors: ['common', 'coordinator', 'task', 'network', 'graph', 'state', 'actors/runtime', 'actors/transport'],
   connectors: ['common', 'config', 'api', 'graph', 'state', 'formats'],
   testing: [
     ...['common', 'config', 'metrics', 'formats', 'state', 'graph', 'api', 'coordinator', 'task', 'connectors'],

@@ -1,3 +1,4 @@
+import type { ErrorData } from '../common/errors.ts'
 import type { DeploymentId } from '../common/ids.ts'
 import type { PeerPort } from '../task/slot-host.ts'
 
@@ -19,4 +20,15 @@ export interface RemoteLinks {
    * same deployment and pair of slots. What is sent before that waits.
    */
   connect(link: RemoteLink, port: PeerPort): void
+  /** Links are lost, with all that was on its way on them. */
+  onLost(listener: (lost: LostLinks) => void): void
+}
+
+export interface LostLinks {
+  readonly taskManager: string
+  /** Whose attempts here can not go on. */
+  readonly deployments: readonly DeploymentId[]
+  readonly error: ErrorData
+  /** The connection broke or can not be had, so the TaskManager may be gone. */
+  readonly isPeerLost: boolean
 }
