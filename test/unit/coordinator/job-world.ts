@@ -112,7 +112,7 @@ export class JobWorld {
   // ---- what the JobMaster does ----
 
   #perform(effect: JobMasterEffect): void {
-    this.trace.push(`   ${JSON.stringify(effect).slice(0, 200)}`)
+    this.trace.push(`   ${JSON.stringify(effect).slice(0, 300)}`)
     switch (effect.type) {
       case 'requestSlots': {
         const slots = Array.from({ length: effect.count }, (_, slotIndex) => ({
