@@ -134,6 +134,22 @@ export const errorCodes = {
     remedy: 'Nothing: the new leader goes on. Where it happens often, look at pauses of the JobManagers.',
     severity: 'retryable',
   },
+  MR_REVISION_MISMATCH: {
+    cause: 'The record of a job in Redis is not the one that the leader wrote last: Redis has lost data (R25).',
+    remedy: 'Nothing: the leader claims again and looks at what is there. See the durability settings of Redis.',
+    severity: 'retryable',
+  },
+  MR_STATE_LOST: {
+    cause: 'Redis knows less than it did: data was lost, or it is another Redis (R25).',
+    remedy:
+      'Restore the data of Redis, or give the cluster another high-availability.cluster-id and start its jobs from a checkpoint that is left.',
+    severity: 'fatal',
+  },
+  MR_JOB_BUNDLE: {
+    cause: 'The bundle of a job is missing in Redis, or its content is not what its name says.',
+    remedy: 'Submit the job again.',
+    severity: 'fatal',
+  },
   MR_REDIS_UNAVAILABLE: {
     cause: 'Redis can not be reached, or refuses commands for now; what was asked for was not done.',
     remedy: 'See the named address and reason: the server, its disk, its memory, the network.',

@@ -3,6 +3,7 @@ import { type ErrorCode, MillraceError, messageOf } from '../common/errors.ts'
 /** The first word of an error reply says what it is (F18). A command that got one of these was not executed. */
 const codeOfReply: Readonly<Record<string, ErrorCode>> = {
   FENCED: 'MR_FENCED',
+  REVISION: 'MR_REVISION_MISMATCH',
   OOM: 'MR_REDIS_FULL',
   MISCONF: 'MR_REDIS_UNAVAILABLE',
   LOADING: 'MR_REDIS_UNAVAILABLE',

@@ -24,6 +24,8 @@ export interface RedisOptions {
   readonly commandTimeoutMs?: number
 }
 
+const lockUrlsKey = 'high-availability.redis.lock-urls'
+
 export const defaultRedisUrl = 'redis://127.0.0.1:6379'
 
 /** For messages: without user and password. */
@@ -50,12 +52,38 @@ export function stateRedisOptions(settings: Settings): RedisOptions {
   return own ? optionsOf(settings, 'state.backend.redis', 'state.backend.redis') : controlRedisOptions(settings)
 }
 
-/** The nodes that vote on who tries to lead: `high-availability.redis.lock-urls`, by default the control plane's. */
+/**
+ * The nodes that vote on who tries to lead: `high-availability.redis.lock-urls`, by default the control plane's.
+ * @throws MillraceError MR_CONFIGURATION where they are not 1, 3 or 5 different ones
+ */
 export function lockRedisOptions(settings: Settings): readonly RedisOptions[] {
-  const urls = textOf(settings, 'high-availability.redis.lock-urls')
-  if (urls === undefined) return [controlRedisOptions(settings)]
-  const key = 'high-availability.redis.lock-urls'
-  return urls.split(',').map((url) => ({ ...controlRedisOptions(settings), urls: [checkedUrl(url.trim(), key)], key }))
+  const text = textOf(settings, lockUrlsKey)
+  if (text === undefined) return [controlRedisOptions(settings)]
+  const urls = text.split(',').map((url) => checkedUrl(url.trim(), lockUrlsKey))
+  const options = urls.map((url) => ({
+    ...controlRedisOptions(settings),
+    urls: [url],
+    cluster: false,
+    key: lockUrlsKey,
+  }))
+  checkLockNodes(options)
+  return options
+}
+
+/**
+ * With an even number of them a split vote has no winner (F8), and one that is named twice votes twice.
+ * @throws MillraceError MR_CONFIGURATION
+ */
+export function checkLockNodes(nodes: readonly RedisOptions[]): void {
+  const different = new Set(nodes.map(addressOf)).size
+  if (different < nodes.length) {
+    throw new MillraceError('MR_CONFIGURATION', `${lockUrlsKey}: a server is named twice; name each server once`)
+  }
+  if (nodes.length === 1 || nodes.length === 3 || nodes.length === 5) return
+  throw new MillraceError(
+    'MR_CONFIGURATION',
+    `${lockUrlsKey}: ${nodes.length} servers can not vote; name 1, 3 or 5 independent ones`,
+  )
 }
 
 function optionsOf(settings: Settings, prefix: string, name: string): RedisOptions {

@@ -45,6 +45,14 @@ test('lock servers are those that are named, or the one of the control plane', (
   expect(lockRedisOptions(three).map(addressOf)).toEqual(['redis://a:1', 'redis://b:1', 'redis://c:1'])
 })
 
+test('an even number of lock servers, or one that is named twice, is refused (F8)', () => {
+  const lockServers = (urls: string) => () => lockRedisOptions(settingsOf(['high-availability.redis.lock-urls', urls]))
+  expect(lockServers('redis://a:1,redis://b:1')).toThrow(
+    'high-availability.redis.lock-urls: 2 servers can not vote; name 1, 3 or 5 independent ones',
+  )
+  expect(lockServers('redis://a:1,redis://b:1,redis://a:1')).toThrow('a server is named twice')
+})
+
 test('several URLs are refused where they are not said to be a cluster', () => {
   const settings = settingsOf(['high-availability.redis.url', 'redis://a:1,redis://b:1'])
   expect(() => controlRedisOptions(settings)).toThrow('high-availability.redis.cluster')

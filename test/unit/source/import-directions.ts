@@ -32,6 +32,7 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
 /** The contracts between folders: their types may be named anywhere, which loads nothing. */
 const contracts = [
   /^src\/(?:api|graph)\//,
+  /^src\/coordinator\/control-store\.ts$/,
   /^src\/formats\/(?:data-type|format)\.ts$/,
   /^src\/redis\/redis-options\.ts$/,
   /^src\/state\/(?:blob-store|checkpoint-record|checkpoint-store)\.ts$/,
