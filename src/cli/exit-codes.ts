@@ -10,6 +10,10 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MR_JOB_DEFINITION',
   'MR_NOT_ENOUGH_SLOTS',
   'MR_CHECKPOINT_NOT_FOUND',
+  'MR_JOB_NOT_FOUND',
+  'MR_TASK_MANAGER_NOT_FOUND',
+  'MR_REQUEST',
+  'MR_REQUEST_TOO_LARGE',
 ])
 
 const environmentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -18,6 +22,9 @@ const environmentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MR_KAFKA_TOPIC',
   'MR_STORAGE',
   'MR_RUN_LOCKED',
+  'MR_CLUSTER_UNREACHABLE',
+  'MR_NO_LEADER',
+  'MR_UNAUTHORIZED',
 ])
 
 /** Usage: what the person wrote. Environment: what the job needs around it. Anything else: the job failed. */

@@ -265,6 +265,41 @@ export const errorCodes = {
     remedy: 'Make the records smaller, for instance by references to what is large in them.',
     severity: 'fatal',
   },
+  MR_JOB_NOT_FOUND: {
+    cause: 'The cluster knows no job of this id or name, or more than one of this name.',
+    remedy: 'millrace list -a shows the jobs with their ids.',
+    severity: 'fatal',
+  },
+  MR_TASK_MANAGER_NOT_FOUND: {
+    cause: 'The cluster knows no TaskManager of this id.',
+    remedy: 'GET /taskmanagers names those that are there; one that starts again has a new id.',
+    severity: 'fatal',
+  },
+  MR_REQUEST: {
+    cause: 'A request to the REST server can not be understood: its path, parameters or body.',
+    remedy: 'See the named field; docs/rest.md and /openapi.json describe the requests.',
+    severity: 'fatal',
+  },
+  MR_REQUEST_TOO_LARGE: {
+    cause: 'The body of a request, mostly the bundle of a job, is larger than the REST server takes.',
+    remedy: 'Raise rest.server.max-content-length on the JobManagers, or make the bundle smaller.',
+    severity: 'fatal',
+  },
+  MR_UNAUTHORIZED: {
+    cause: 'The REST server wants another token, or refuses requests from elsewhere while it has none.',
+    remedy: 'Set MILLRACE_SECURITY_REST_TOKEN, or security.rest.token, to the token of the cluster.',
+    severity: 'fatal',
+  },
+  MR_NO_LEADER: {
+    cause: 'No JobManager leads at the moment, so nobody can answer for the cluster.',
+    remedy: 'Wait: another one takes over within seconds. If it lasts, see the logs of the JobManagers.',
+    severity: 'retryable',
+  },
+  MR_CLUSTER_UNREACHABLE: {
+    cause: 'No JobManager answered at the given addresses.',
+    remedy: 'Check -m host:port (or rest.address and rest.port), and that a JobManager runs there.',
+    severity: 'retryable',
+  },
   MR_INTERNAL: {
     cause: 'An invariant of Millrace does not hold.',
     remedy: 'Please report it with the message and the log.',

@@ -111,6 +111,17 @@ export const options: readonly Option[] = [
     'The 1, 3 or 5 independent Redis servers that vote on who tries to lead, with `,` between them.',
   ),
   ...redisOptions('state.backend.redis', 'that of the control plane', 'The Redis of checkpoints'),
+  option('rest.address', text(), '127.0.0.1', 'Where clients find the REST server of the cluster.'),
+  option(
+    'rest.bind-address',
+    text(),
+    '127.0.0.1',
+    'Where the REST server of a JobManager listens. Anything but loopback wants a `security.rest.token`.',
+  ),
+  option('rest.port', wholeNumber(0, 65535), '8081', 'Port of the REST server; 0: any that is free.'),
+  option('rest.server.max-content-length', size(), '100mb', 'Largest body of a request, which holds the job’s bundle.'),
+  option('security.rest.token', text(), 'none', 'What a client must know to be answered by the REST server; a secret.'),
+  option('client.timeout', duration(), '60s', 'How long a command goes on asking while no JobManager leads.'),
   option('restart-strategy.fixed-delay.attempts', wholeNumber(0, 1_000_000_000), '1', 'Restarts before the job fails.'),
   option('restart-strategy.fixed-delay.delay', duration(), '1s', 'Time before each restart.'),
   option(

@@ -4,6 +4,7 @@ import type { CheckpointSummary } from '../checkpoints/state.ts'
 import { unreachable } from '../decision.ts'
 import { type JobMetrics, jobMetrics, type ReportedMetrics } from './metrics.ts'
 import type { JobMasterState, JobOutcome } from './state.ts'
+import { type VertexStatus, vertexStatuses } from './vertex-status.ts'
 
 /** Flink's names where it has them. */
 export type JobState =
@@ -36,6 +37,10 @@ export interface JobStatus {
   readonly lastFailure: ErrorData | undefined
   /** Why the job has failed, or why its last checkpoint before SUSPENDED is missing. */
   readonly error: ErrorData | undefined
+  /** In the order of the plan. */
+  readonly vertices: readonly VertexStatus[]
+  /** Addresses of the TaskManagers whose slots it has. */
+  readonly taskManagers: readonly string[]
 }
 
 export function jobStatus(state: JobMasterState, reported: ReportedMetrics): JobStatus {
@@ -55,6 +60,8 @@ export function jobStatus(state: JobMasterState, reported: ReportedMetrics): Job
     restarts: state.restarts,
     lastFailure: state.lastFailure,
     error: phase.type === 'ending' || phase.type === 'ended' ? phase.error : undefined,
+    vertices: vertexStatuses(state, reported),
+    taskManagers: [...new Set(state.slots.map(({ taskManager }) => taskManager))],
   }
 }
 

@@ -23,6 +23,7 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
   'actors/transport': ['common', 'redis', 'actors/runtime'],
   actors: ['common', 'coordinator', 'task', 'network', 'graph', 'state', 'actors/runtime', 'actors/transport'],
   connectors: ['common', 'config', 'api', 'graph', 'state', 'formats'],
+  rest: ['common', 'config', 'coordinator', 'graph', 'state', 'actors'],
   testing: [
     ...['common', 'config', 'metrics', 'formats', 'state', 'graph', 'api', 'coordinator', 'task', 'connectors'],
     ...['actors', 'actors/runtime', 'actors/transport'],

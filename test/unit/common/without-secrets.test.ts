@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { withoutSecrets } from '../../../src/cli/without-secrets.ts'
+import { withoutSecrets } from '../../../src/common/without-secrets.ts'
 
 test('log-ins and private keys are hidden at any depth, the rest stays', () => {
   const key = '-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIFHDBOBgkq\n-----END ENCRYPTED PRIVATE KEY-----\n'
