@@ -135,7 +135,7 @@ export const errorCodes = {
     severity: 'retryable',
   },
   MR_REVISION_MISMATCH: {
-    cause: 'The record of a job in Redis is not the one that the leader wrote last: Redis has lost data (R25).',
+    cause: 'What Redis holds of a job is not what the leader wrote last: Redis has lost data (R25).',
     remedy: 'Nothing: the leader claims again and looks at what is there. See the durability settings of Redis.',
     severity: 'retryable',
   },

@@ -18,6 +18,12 @@ export interface ControlKeys {
   inbox(taskManagerId: string): string
   job(jobId: JobId): string
   bundle(sha256: string): string
+  /** Counters, marks, starts and the ledger of a job's checkpoints. */
+  checkpoints(jobId: JobId): string
+  checkpointRecords(jobId: JobId): string
+  checkpointGarbage(jobId: JobId): string
+  /** When a job was first found of which there are blobs and that nobody knows (R10). */
+  readonly unknownJobs: string
 }
 
 /** @throws MillraceError MR_CONFIGURATION where the id could be taken for a part of a key */
@@ -42,5 +48,9 @@ export function controlKeys(clusterId: string): ControlKeys {
     inbox: (taskManagerId) => `${prefix}inbox:${taskManagerId}`,
     job: (jobId) => `${prefix}job:${jobId}`,
     bundle: (sha256) => `${prefix}bundle:${sha256}`,
+    checkpoints: (jobId) => `${prefix}job:${jobId}:checkpoints`,
+    checkpointRecords: (jobId) => `${prefix}job:${jobId}:checkpoints:records`,
+    checkpointGarbage: (jobId) => `${prefix}job:${jobId}:checkpoints:garbage`,
+    unknownJobs: `${prefix}unknown-jobs`,
   }
 }

@@ -143,7 +143,7 @@ test.each(scripts)(
     for (const part of ['-- KEYS: 1 ', '-- ARGV: 1 ', '-- Returns ']) expect(header).toContain(part)
     if (/^-- Not fenced: \S/m.test(header)) return
     expect(header).toContain('-- KEYS: 1 the leader key')
-    const code = lines.filter((line) => line !== '' && !line.startsWith('--')).join(' ')
+    const code = lines.filter((line) => line !== '' && !/^(?:--|#!)/.test(line)).join(' ')
     expect(code).toMatch(/^if redis\.call\('GET', KEYS\[1\]\) ~= ARGV\[1\] then\s+return redis\.error_reply\('FENCED/)
   },
 )
