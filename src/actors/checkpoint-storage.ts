@@ -4,7 +4,7 @@ import type { Logger } from '../common/logger.ts'
 import type { JobMasterMessage } from '../coordinator/job-master/messages.ts'
 import type { RestorePoint } from '../coordinator/restore.ts'
 import type { CheckpointRecord } from '../state/checkpoint-record.ts'
-import type { CheckpointStore } from '../state/checkpoint-store.ts'
+import type { CheckpointStore, EndOfJob } from '../state/checkpoint-store.ts'
 import type { TransactionLedger } from '../state/transaction-ledger.ts'
 
 /** The job's store of records, one operation after another; what comes of each goes to the JobMaster as a message. */
@@ -100,6 +100,17 @@ export class CheckpointStorage {
       } catch (error) {
         this.#logger.warn({ error: errorData(error) }, `no older checkpoint can be read: ${messageOf(error)}`)
         this.#tell({ type: 'previousCheckpoint', region, point: undefined })
+      }
+    })
+  }
+
+  /** R14; a job without checkpoints has nothing to delete. */
+  ended(outcome: EndOfJob): void {
+    this.#enqueue(async () => {
+      try {
+        await this.#store?.ended(outcome)
+      } catch (error) {
+        this.#logger.warn({ error: errorData(error) }, `checkpoints of the ended job are kept: ${messageOf(error)}`)
       }
     })
   }

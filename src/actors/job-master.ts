@@ -191,6 +191,8 @@ export class JobMaster implements Actor<JobMasterInbox> {
   async #end(): Promise<void> {
     this.#timers.cancelAll()
     this.#context.tell(jobManagerReference, { type: 'jobEnded', jobId: this.#state.facts.jobId })
+    const { phase } = this.#state
+    if (phase.type === 'ended') this.#storage.ended(phase.outcome)
     await this.#storage.idle()
     await this.#enumerators.close()
     this.#context.tell(clientReference(this.#client), { type: 'ended', status: this.#status() })

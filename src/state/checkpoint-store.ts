@@ -36,4 +36,11 @@ export interface CheckpointStore {
   read(id: CheckpointId): Promise<CheckpointRecord>
   /** Deletes records and the blobs that no retained record names, keeping the newest `retained` (R10, R14). */
   retain(retained: number): Promise<void>
+  /**
+   * The job has ended, and nothing of it writes any more. On a cluster what stands of its checkpoints is deleted when it
+   * finished or was cancelled, in one process it is kept (R14). What a crash leaves undone is done by calling it again.
+   */
+  ended(outcome: EndOfJob): Promise<void>
 }
+
+export type EndOfJob = 'FINISHED' | 'CANCELED' | 'FAILED' | 'SUSPENDED'

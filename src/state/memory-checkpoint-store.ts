@@ -85,6 +85,8 @@ export class MemoryCheckpointStore implements CheckpointStore {
     }
     await this.#sweeper.sweep(await Promise.all(kept.map((id) => this.read(id))))
   }
+
+  async ended(): Promise<void> {}
 }
 
 export function recordExists(id: CheckpointId): MillraceError {

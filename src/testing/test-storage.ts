@@ -3,7 +3,7 @@ import { MillraceError } from '../common/errors.ts'
 import type { CheckpointId, VertexId } from '../common/ids.ts'
 import { systemIds } from '../common/system-ports.ts'
 import type { CheckpointRecord } from '../state/checkpoint-record.ts'
-import type { CheckpointStore } from '../state/checkpoint-store.ts'
+import type { CheckpointStore, EndOfJob } from '../state/checkpoint-store.ts'
 import { MemoryBlobStore } from '../state/memory-blob-store.ts'
 import { MemoryCheckpointStore } from '../state/memory-checkpoint-store.ts'
 import type { TransactionLedger } from '../state/transaction-ledger.ts'
@@ -90,6 +90,10 @@ export class FaultyCheckpointStore implements CheckpointStore {
 
   retain(retained: number): Promise<void> {
     return this.#alive(() => this.#store.retain(retained))
+  }
+
+  ended(outcome: EndOfJob): Promise<void> {
+    return this.#alive(() => this.#store.ended(outcome))
   }
 
   #write<T>(name: StorageOperation, operation: () => Promise<T>): Promise<T> {

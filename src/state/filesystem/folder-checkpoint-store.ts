@@ -161,6 +161,9 @@ export class FolderCheckpointStore implements CheckpointStore {
     for (const { jobId } of records.slice(0, 1)) await this.#blobStore.sweepLeftovers(jobId, oldest)
   }
 
+  /** A person's folder: the next run may start from it (R14). */
+  async ended(): Promise<void> {}
+
   /** What crashes left of files that were being written, and marks of records that are gone. */
   async #removeLeftovers(oldest: CheckpointId): Promise<void> {
     for (const folder of [this.runFolder, this.#records]) {

@@ -9,7 +9,7 @@ import { baseViolationIn } from '../base-check.ts'
 import type { BlobStore } from '../blob-store.ts'
 import { BlobSweeper } from '../blob-sweeper.ts'
 import type { CheckpointRecord } from '../checkpoint-record.ts'
-import type { CheckpointStore } from '../checkpoint-store.ts'
+import type { CheckpointStore, EndOfJob } from '../checkpoint-store.ts'
 import { ManifestHeaders } from '../manifest-headers.ts'
 import { recordExists } from '../memory-checkpoint-store.ts'
 import type { TransactionLedger } from '../transaction-ledger.ts'
@@ -127,6 +127,10 @@ export class RedisCheckpointStore implements CheckpointStore {
     const [garbage] = await this.#write('checkpoint-retain', oldest)
     await this.#sweeper.sweep(await Promise.all(kept.map((id) => this.read(id))))
     if (garbage !== 0) await this.#write('checkpoint-forget', oldest)
+  }
+
+  async ended(outcome: EndOfJob): Promise<void> {
+    if (outcome === 'FINISHED' || outcome === 'CANCELED') await this.discard()
   }
 
   /** Deletes everything of the job, its blobs included. What a crash leaves undone is done by calling it again. */

@@ -149,9 +149,11 @@ test('after the end of a job none of its keys remains, also of attempts that cra
   expect((await keysOf(server, leader)).length).toBeGreaterThan(12)
   // The first leader dies in the middle.
   await server.client.set(leader.keys.leader, 'second:2')
-  await expect(leader.checkpointStore.discard()).rejects.toMatchObject({ code: 'MR_FENCED' })
+  await expect(leader.checkpointStore.ended('FINISHED')).rejects.toMatchObject({ code: 'MR_FENCED' })
   await server.client.set(leader.keys.leader, token)
-  await leader.storeOf().discard()
+  for (const outcome of ['FAILED', 'SUSPENDED'] as const) await leader.storeOf().ended(outcome)
+  expect(await leader.storeOf().list()).toHaveLength(4)
+  await leader.storeOf().ended('CANCELED')
   expect(await keysOf(server, leader)).toEqual([leader.keys.leader])
   await leader.storeOf().discard()
   expect(await keysOf(server, leader)).toEqual([leader.keys.leader])

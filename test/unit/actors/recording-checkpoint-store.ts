@@ -77,6 +77,8 @@ export class RecordingCheckpointStore implements CheckpointStore {
     for (const id of ids.slice(0, Math.max(0, ids.length - retained))) this.records.delete(id)
   }
 
+  async ended(): Promise<void> {}
+
   #run<T>(operation: string, action: () => T): T {
     this.operations.push(operation)
     const failing = this.failing(operation)
