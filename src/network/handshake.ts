@@ -8,8 +8,8 @@ import { MillraceError } from '../common/errors.ts'
  * | sent by  | bytes                                                                                |
  * |----------|--------------------------------------------------------------------------------------|
  * | accepter | header, nonce                                                                        |
- * | dialler  | header, nonce, its id, the id of whom it means to reach, HMAC of all of it           |
- * | accepter | header, HMAC of all of it                                                            |
+ * | dialler  | header, nonce, its id, the id of whom it means to reach, HMAC of all this            |
+ * | accepter | header, HMAC of what both have sent so far                                           |
  *
  * A header is the magic number, the version, and the byte order of the machine. Each HMAC covers both nonces, both ids and
  * the role of its sender, so neither a recorded handshake nor a reflected one proves anything; and a stranger gets no HMAC to
@@ -157,6 +157,7 @@ function checkHeader(bytes: Buffer): void {
   const version = bytes.readUInt16BE(4)
   if (version !== protocolVersion) throw refused(`it speaks version ${version}, this one ${protocolVersion}`)
   if (bytes[6] !== ownByteOrder) throw refused('its machine has the other byte order')
+  if (bytes[7] !== 0) throw refused('it is no TaskManager')
 }
 
 function shown(id: string): string {

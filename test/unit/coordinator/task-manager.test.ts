@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { attemptId, channelId } from '../../../src/common/ids.ts'
+import { attemptId, channelId, deploymentId } from '../../../src/common/ids.ts'
 import { id, job, jobSlotOf, remoteSlot, Steps, subtask } from './task-manager-steps.ts'
 
 test('a deployment waits until all its slots are ready, and each pair of slots with channels gets one connection', () => {
@@ -101,4 +101,28 @@ test('released slots are free when their threads have gone', () => {
   expect(steps.effects.filter(({ type }) => type === 'slotFreed')).toMatchObject([{ slotIndex: 1 }])
   expect(steps.exit(0).types).toContain('slotFreed')
   expect(steps.state.slots.map(({ type }) => type)).toEqual(['free', 'free'])
+})
+
+test('attempts whose links are lost are cancelled, and have failed when they are gone', () => {
+  const steps = new Steps(2)
+    .deploy({ 0: [subtask('a')], 1: [subtask('b')] })
+    .ready(0)
+    .ready(1)
+    .deploy({ 1: [subtask('other')] })
+  const error = { code: 'MR_TASK_MANAGER_LOST', message: 'the connection broke' } as const
+  steps.send({ type: 'linksLost', deployments: [deploymentId('deployment-1')], error })
+  expect(steps.effects).toMatchObject([
+    { type: 'toSlot', slotIndex: 0, message: { type: 'cancel', attemptIds: ['a'] } },
+    { type: 'setTimer' },
+    { type: 'toSlot', slotIndex: 1, message: { type: 'cancel', attemptIds: ['b'] } },
+    { type: 'setTimer' },
+  ])
+  // The JobMaster cancels the region when it hears of the first.
+  expect(steps.cancel('b').reports).toEqual([])
+  steps.send({ type: 'fromSlot', slotIndex: 1, message: { type: 'canceled', attemptId: attemptId('b') } })
+  expect(steps.reports).toEqual(['failed b'])
+  expect(steps.effects).toContainEqual(expect.objectContaining({ message: { type: 'failed', attemptId: 'b', error } }))
+  expect(steps.exit(0).reports).toEqual(['failed a'])
+  // The other deployment lives on.
+  expect(steps.state.slots[1]).toMatchObject({ type: 'running', attempts: [{ attemptId: 'other', cancelling: false }] })
 })
