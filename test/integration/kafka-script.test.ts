@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { Kafka, logLevel, Partitioners } from 'kafkajs'
 import { expect, inject, test } from 'vitest'
 
+/** As kafkajs's ConfigResourceTypes.TOPIC, which Node does not find among its exports. */
+const topicResource = 2
+
 test('the Kafka of the integration tests takes a record and gives it back', async () => {
   const kafka = new Kafka({ brokers: inject('kafkaBootstrap').split(','), logLevel: logLevel.NOTHING })
   const topic = `script-${randomUUID()}`
@@ -21,5 +24,20 @@ test('the Kafka of the integration tests takes a record and gives it back', asyn
     expect(record).toBe('page: view')
   } finally {
     await Promise.all([consumer.disconnect(), producer.disconnect(), admin.disconnect()])
+  }
+})
+
+test.skipIf(process.env['KAFKA_BOOTSTRAP'])('a Kafka of scripts/kafka keeps records of any age', async () => {
+  const kafka = new Kafka({ brokers: inject('kafkaBootstrap').split(','), logLevel: logLevel.NOTHING })
+  const topic = `script-${randomUUID()}`
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    await admin.createTopics({ topics: [{ topic }], waitForLeaders: true })
+    const resource = { type: topicResource, name: topic, configNames: ['retention.ms'] }
+    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] })
+    expect(resources[0]?.configEntries.map(({ configValue }) => configValue)).toEqual(['-1'])
+  } finally {
+    await admin.disconnect()
   }
 })

@@ -30,10 +30,12 @@ export function kafkaClient(bootstrap: string): KafkaClient {
   return new Kafka({ clientId: 'test', brokers: bootstrap.split(','), logLevel: logLevel.NOTHING })
 }
 
+/** It keeps records of any event time: by default a broker deletes old ones within minutes. */
 export async function createTopic(client: KafkaClient, topic: string, numPartitions: number): Promise<void> {
+  const configEntries = [{ name: 'retention.ms', value: '-1' }]
   const admin = client.admin()
   await admin.connect()
-  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions }] })
+  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions, configEntries }] })
   await admin.disconnect()
 }
 

@@ -45,12 +45,15 @@ export class TestTopics {
     await Promise.all([...this.#producers.map((producer) => producer.disconnect()), this.admin.disconnect()])
   }
 
-  /** A topic of a name that no other test has. */
+  /** A topic of a name that no other test has, which keeps records of any age: by default a broker deletes old ones within minutes. */
   async create(
     options: { name?: string; partitions?: number; config?: Record<string, string>; replicas?: number } = {},
   ) {
     const topic = `${options.name ?? 'source'}-${randomUUID().slice(0, 8)}`
-    const configEntries = Object.entries(options.config ?? {}).map(([name, value]) => ({ name, value }))
+    const configEntries = Object.entries({ 'retention.ms': '-1', ...options.config }).map(([name, value]) => ({
+      name,
+      value,
+    }))
     await this.admin.createTopics({
       topics: [
         { topic, numPartitions: options.partitions ?? 1, replicationFactor: options.replicas ?? -1, configEntries },

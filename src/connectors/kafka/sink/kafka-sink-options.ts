@@ -16,7 +16,7 @@ export interface KafkaSinkRecord {
   /** null: a tombstone, which deletes the key in a compacted topic. */
   readonly value: Uint8Array | string | null
   readonly headers?: KafkaSinkHeaders
-  /** Epoch milliseconds; default the record's event time, else the wall clock. */
+  /** Epoch milliseconds; default the record's event time, else the wall clock. Kafka's retention goes by it. */
   readonly timestamp?: number
   /** Default: by the key's hash, or in turn. */
   readonly partition?: number
@@ -43,7 +43,12 @@ export type KafkaSerialization<T> =
       /** The key of a record: text as UTF-8, or bytes; null: none. Default: no keys. Use `serialize` for keys of a format. */
       readonly key?: (value: T) => Uint8Array | string | null
       readonly headers?: (value: T) => KafkaSinkHeaders
-      /** Epoch milliseconds; default the record's event time, else the wall clock. */
+      /**
+       * Epoch milliseconds; default the record's event time, else the wall clock. Brokers judge the age of records by it:
+       * those that are older than the topic's `retention.ms` (a week by default) are deleted within minutes, though their
+       * transaction is committed. For such a topic give `retention.ms=-1`, `message.timestamp.type=LogAppendTime`, or
+       * `timestamp: () => Date.now()`.
+       */
       readonly timestamp?: (value: T, eventTime: number) => number
       /** From 0 to `partitions` − 1. Default as Kafka's own producers: by the key's hash (murmur2); without a key one partition after another. */
       readonly partitioner?: (choice: PartitionChoice<T>) => number
