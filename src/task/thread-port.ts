@@ -8,12 +8,16 @@ export class ThreadPort implements PeerPort {
   #delivered: unknown[] = []
   #next = 0
   #onArrival: () => void = () => {}
+  #closed = false
 
   constructor(port: MessagePort) {
     this.#port = port
     port.on('message', (message: unknown) => {
       this.#delivered.push(message)
       this.#onArrival()
+    })
+    port.on('close', () => {
+      this.#closed = true
     })
   }
 
@@ -30,7 +34,8 @@ export class ThreadPort implements PeerPort {
       }
       return message
     }
-    return receiveMessageOnPort(this.#port)?.message
+    // Node crashes on a port that is just being closed (SIGSEGV in 24.21); all that was sent has been delivered by then.
+    return this.#closed ? undefined : receiveMessageOnPort(this.#port)?.message
   }
 
   onArrival(action: () => void): void {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { startLocalCluster } from '../../src/actors/local-cluster.ts'
+import { type LocalTaskManager, startLocalCluster } from '../../src/actors/local-cluster.ts'
 import { buildJob } from '../../src/api/job.ts'
 import type { ErrorData } from '../../src/common/errors.ts'
 import { jobId } from '../../src/common/ids.ts'
@@ -12,6 +12,7 @@ import { systemPorts } from '../../src/common/system-ports.ts'
 import { datagenEnumerator } from '../../src/connectors/datagen/datagen-source.ts'
 import { createJobGraph } from '../../src/graph/chaining.ts'
 import { planOf } from '../../src/graph/plan.ts'
+import { DataNetwork } from '../../src/network/data-network.ts'
 import { blobFolder, FolderCheckpointStore } from '../../src/state/filesystem/folder-checkpoint-store.ts'
 import { WorkerSlotHost } from '../../src/task/worker-slot-host.ts'
 import faultyJob, { type FaultyArguments } from './jobs/faulty.ts'
@@ -20,6 +21,7 @@ import faultyJob, { type FaultyArguments } from './jobs/faulty.ts'
 async function start(
   options: Omit<FaultyArguments, 'folder'>,
   configuration: Readonly<Record<string, string | number>> = {},
+  networks: readonly DataNetwork[] = [],
 ) {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-cluster-'))
   mkdirSync(join(folder, 'out'))
@@ -27,7 +29,10 @@ async function start(
   const cluster = startLocalCluster({
     ports: systemPorts,
     slotHost: new WorkerSlotHost(),
-    numberOfTaskSlots: 2,
+    numberOfTaskSlots: networks.length === 0 ? 2 : 1,
+    ...(networks.length === 0
+      ? {}
+      : { taskManagers: networks.length, taskManagerOf: (index) => taskManagerOn(networks, index) }),
     slotMemory: { heapLimitBytes: 2 ** 31, managedBytes: 2 ** 28 },
     enumeratorOf: (description) => datagenEnumerator(description.options),
     logger: silentLogger,
@@ -51,6 +56,28 @@ async function start(
     restore: undefined,
   })
   return { client, cluster, folder, killed }
+}
+
+/** A slot in a thread of its own, which reaches the others over the network alone. */
+function taskManagerOn(networks: readonly DataNetwork[], index: number): LocalTaskManager {
+  const network = networks[index]
+  if (network === undefined) throw new Error(`no network ${index}`)
+  const slotHost = new WorkerSlotHost()
+  return { address: networkNames[index] ?? '', slotHost, remoteLinks: network, dataAddress: network.address }
+}
+
+const networkNames = ['task-manager/a', 'task-manager/b']
+
+function listenAll(): Promise<DataNetwork[]> {
+  const { clock, ids } = systemPorts
+  const common = { secret: 'tested', host: '127.0.0.1', port: 0, clock, ids, logger: silentLogger }
+  return Promise.all(
+    networkNames.map(async (taskManager) => {
+      const network = await DataNetwork.listen({ taskManager, ...common })
+      onTestFinished(() => network.close())
+      return network
+    }),
+  )
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
@@ -83,9 +110,12 @@ test('a thread that native code blocks past task.cancellation.timeout costs the 
   expect(await client.result).toMatchObject({ state: 'CANCELED' })
 })
 
-test('threads that exit restart their region, and every output is there once', async () => {
+test.each([
+  ['in one TaskManager', false],
+  ['in two TaskManagers, linked by the data network', true],
+])('threads that exit %s restart their region, and every output is there once', async (_, isSpread) => {
   const count = 12_000
-  const { client, folder } = await start({ count, fault: 'exit' })
+  const { client, folder } = await start({ count, fault: 'exit' }, {}, isSpread ? await listenAll() : [])
   const result = await client.result
   expect(result).toMatchObject({ state: 'FINISHED', error: undefined })
   expect(result.restarts).toBeGreaterThanOrEqual(3)
