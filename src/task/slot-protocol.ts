@@ -27,7 +27,10 @@ export interface SlotThreadData {
 
 /** How a slot gets the job: the bundle to import with its arguments (worker threads). The inline host is handed a function instead. */
 export interface JobReference {
+  /** In a cluster it means something only to the TaskManager, which puts in where it keeps its own copy. */
   readonly bundleUrl: string
+  /** In a cluster: what the bundle is found by in the control store. */
+  readonly bundleSha256?: string
   readonly arguments: readonly string[]
   /** Configuration as resolved by the client, as flat keys: the job's environment starts from it. */
   readonly configuration: Readonly<Record<string, JsonValue>>

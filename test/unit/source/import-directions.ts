@@ -24,6 +24,11 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
   actors: ['common', 'coordinator', 'task', 'network', 'graph', 'state', 'actors/runtime', 'actors/transport'],
   connectors: ['common', 'config', 'api', 'graph', 'state', 'formats'],
   rest: ['common', 'config', 'coordinator', 'graph', 'state', 'actors'],
+  // Puts the processes of a cluster together.
+  deploy: [
+    ...['common', 'config', 'redis', 'network', 'state', 'graph', 'api', 'coordinator', 'task', 'connectors'],
+    ...['actors', 'actors/runtime', 'actors/transport', 'rest'],
+  ],
   testing: [
     ...['common', 'config', 'metrics', 'formats', 'state', 'graph', 'api', 'coordinator', 'task', 'connectors'],
     ...['actors', 'actors/runtime', 'actors/transport'],
