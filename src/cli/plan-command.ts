@@ -1,9 +1,9 @@
+import { withoutSecrets } from '../common/without-secrets.ts'
 import { type ConfigurationFlags, loadConfiguration } from '../config/load.ts'
 import { planText } from '../graph/plan-text.ts'
 import { bundleJob } from './bundle-job.ts'
 import { evaluateJob } from './evaluate-job.ts'
 import { type ExitCode, exitCode } from './exit-codes.ts'
-import { withoutSecrets } from '../common/without-secrets.ts'
 
 export interface PlanFlags extends ConfigurationFlags {
   readonly json?: boolean

@@ -70,10 +70,15 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
   admitAndForward(app, options, () => url)
   const services = servicesOf(options)
   await document(app, options.version)
-  await app.register(async (plain) => void routes(plain.withTypeProvider<ZodTypeProvider>(), services))
-  await app.register(async (prefixed) => void routes(prefixed.withTypeProvider<ZodTypeProvider>(), services), {
-    prefix: '/v1',
-  })
+  for (const prefix of ['', '/v1']) {
+    await app.register(
+      (plain, _options, done) => {
+        routes(plain.withTypeProvider<ZodTypeProvider>(), services)
+        done()
+      },
+      { prefix },
+    )
+  }
   await listen(app, settings)
   const { port } = app.server.address() as AddressInfo
   url = `http://${hostInUrl(settings.bindAddress)}:${port}`
@@ -162,7 +167,7 @@ function acceptJsonAlone(app: RestApp): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, text, done) => {
     if (text === '') done(null, undefined)
-    else parse(request, text, done)
+    else void parse(request, text, done)
   })
 }
 
