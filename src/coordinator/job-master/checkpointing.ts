@@ -59,31 +59,41 @@ function translate(state: JobMasterState, effect: CheckpointEffect): JobDecision
   }
 }
 
-/** The newest completed checkpoint is what everything is restored from, from now on (I6). */
-function completed(state: JobMasterState, record: CheckpointRecord): JobDecision {
+/** Subtasks that have ended, as this checkpoint says: they commit and finish by themselves (R12). */
+export function withFinishing(state: JobMasterState, record: CheckpointRecord): JobMasterState {
   const finished = new Set(
     state.facts.graph.subtasks.filter((place) => partOf(record, place)?.finished === true).map(({ index }) => index),
   )
-  const next: JobMasterState = {
-    ...state,
-    restorePoint: { record, blobStore: state.facts.blobStore, committed: false, ownRun: true },
-    regions: state.regions.map((region) => ({ ...region, fallback: undefined })),
-    subtasks: state.subtasks.map((subtask, index) =>
-      subtask.type === 'attempt' && subtask.status === 'ended' && finished.has(index)
-        ? { ...subtask, status: 'finishing' }
-        : subtask,
-    ),
-    incidents: [...state.incidents, { type: 'checkpointCompleted' }],
-  }
+  const subtasks = state.subtasks.map((subtask, index) =>
+    subtask.type === 'attempt' && subtask.status === 'ended' && finished.has(index)
+      ? ({ ...subtask, status: 'finishing' } as const)
+      : subtask,
+  )
+  return { ...state, subtasks }
+}
+
+/** Tells everyone that a checkpoint is complete: sinks commit what it lists, sources tell people's tools. */
+export function announcementOf(state: JobMasterState, record: CheckpointRecord): readonly JobMasterEffect[] {
   const effects: JobMasterEffect[] = [
-    { type: 'toSlots', slots: slotsInUse(next), message: { type: 'checkpointCompleted', checkpointId: record.id } },
+    { type: 'toSlots', slots: slotsInUse(state), message: { type: 'checkpointCompleted', checkpointId: record.id } },
   ]
   for (const source of state.sources) {
     const vertex = record.vertices.find((candidate) => candidate.vertexId === source.vertexId)
     const splits = vertex?.subtasks.flatMap((subtask) => subtask.splits) ?? []
     effects.push({ type: 'tellEnumerator', vertexId: source.vertexId, splits })
   }
-  return { state: next, effects }
+  return effects
+}
+
+/** The newest completed checkpoint is what everything is restored from, from now on (I6). */
+function completed(state: JobMasterState, record: CheckpointRecord): JobDecision {
+  const next: JobMasterState = {
+    ...withFinishing(state, record),
+    restorePoint: { record, blobStore: state.facts.blobStore, committed: false, ownRun: true },
+    regions: state.regions.map((region) => ({ ...region, fallback: undefined })),
+    incidents: [...state.incidents, { type: 'checkpointCompleted' }],
+  }
+  return { state: next, effects: announcementOf(next, record) }
 }
 
 function aborted(

@@ -6,11 +6,13 @@ import { checkpointCompleted, completionUndetermined, retryCompletion } from '..
 import { checkpointWanted, intervalPassed, noLongerHeldBack } from '../checkpoints/schedule.ts'
 import { type Decision, inSequence, type Moment, unchanged, unreachable } from '../decision.ts'
 import { restoreObstacle } from '../restore.ts'
-import { attemptEvent, attemptsLost } from './attempts.ts'
+import { attemptEvent } from './attempts.ts'
 import { beginIfDue, withCheckpoints } from './checkpointing.ts'
 import { endedIfNothingIsLeft, endJob, failJob, finishedIfAllIsDone } from './ending.ts'
+import { lostSlotsRefused, replaceLostSlots, taskManagerLost } from './lost-slots.ts'
 import type { JobMasterEffect, JobMasterMessage, JobTimer } from './messages.ts'
 import { deployWaitingRegions, failRegions, followRegions, previousCheckpointRead, restartDue } from './regions.ts'
+import { onRequest } from './requests.ts'
 import {
   locateAgain,
   locateAllSplits,
@@ -35,9 +37,19 @@ type JobDecision = Decision<JobMasterState, JobMasterEffect>
 
 /** One step of a JobMaster: the message changes what is known, then whatever follows from that is done. */
 export function decide(state: JobMasterState, message: JobMasterMessage, now: Moment): JobDecision {
-  if (state.phase.type === 'ended') return unchanged(state)
+  if (state.phase.type !== 'ended') return andWhatFollows(state, (current) => handle(current, message, now), now)
+  // What is asked of a job that has ended changes nothing, but is answered (R24).
+  return onRequest(state, 'requestId' in message ? message.requestId : undefined, unchanged)
+}
+
+/** Runs a step, and does what follows from what has changed. */
+export function andWhatFollows(
+  state: JobMasterState,
+  step: (state: JobMasterState) => JobDecision,
+  now: Moment,
+): JobDecision {
   return inSequence(state, [
-    (current) => handle(current, message, now),
+    step,
     (current) => handleIncidents(current, now),
     followRegions,
     deployWaitingRegions,
@@ -66,17 +78,17 @@ function handle(state: JobMasterState, message: JobMasterMessage, now: Moment): 
     case 'slotsRefused':
       return slotsRefused(state, message, now)
     case 'cancelJob':
-      return endJob(state, 'CANCELED', undefined, now)
+      return onRequest(state, message.requestId, (current) => endJob(current, 'CANCELED', undefined, now))
     case 'suspendJob':
-      return suspendJob(state, now)
+      return onRequest(state, message.requestId, (current) => suspendJob(current, now))
     case 'drainJob':
-      return drain(state)
+      return onRequest(state, message.requestId, drain)
     case 'checkpointJob':
       return withCheckpoints(state, checkpointWanted)
     case 'attempt':
       return attemptEvent(state, message.event, now)
     case 'taskManagerLost':
-      return inSequence(attemptsLost(state, message).state, [(current) => failJob(current, message.error, now)])
+      return taskManagerLost(state, message, now)
     case 'splitsLocated':
       return splitsLocated(state, message)
     case 'splitsNotLocated':
@@ -183,7 +195,8 @@ function start(state: JobMasterState, now: Moment): JobDecision {
 }
 
 function slotsGranted(state: JobMasterState, slots: readonly GrantedSlot[]): JobDecision {
-  if (state.phase.type !== 'waitingForSlots') return unchanged(state)
+  if (state.phase.type === 'ending') return unchanged(state)
+  if (state.phase.type !== 'waitingForSlots') return replaceLostSlots(state, slots)
   const next: JobMasterState = {
     ...state,
     slots,
@@ -198,9 +211,9 @@ function slotsRefused(
   refused: { readonly required: number; readonly available: number },
   now: Moment,
 ): JobDecision {
-  if (state.phase.type !== 'waitingForSlots') return unchanged(state)
   const { required, available } = refused
   const message = `the job '${state.facts.plan.jobName}' needs ${required} task slots, but ${available} are available`
+  if (state.phase.type !== 'waitingForSlots') return lostSlotsRefused(state, message, now)
   return failJob(state, { code: 'MR_NOT_ENOUGH_SLOTS', message }, now)
 }
 

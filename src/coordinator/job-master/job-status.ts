@@ -65,7 +65,7 @@ export function jobStatus(state: JobMasterState, reported: ReportedMetrics): Job
   }
 }
 
-function jobState(state: JobMasterState): JobState {
+export function jobState(state: JobMasterState): JobState {
   const { phase } = state
   switch (phase.type) {
     case 'waitingForSlots':

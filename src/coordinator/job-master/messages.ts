@@ -6,6 +6,7 @@ import type { TransactionLedger } from '../../state/transaction-ledger.ts'
 import type { FromSlot, SubtaskDeployment, ToSlot } from '../../task/slot-protocol.ts'
 import type { CheckpointTimer } from '../checkpoints/state.ts'
 import type { RestorePoint } from '../restore.ts'
+import type { RequestAnswer } from './requests.ts'
 import type { GrantedSlot, JobOutcome, SlotAddress } from './state.ts'
 
 /** What a subtask's attempt reports, as its slot sends it. */
@@ -15,9 +16,10 @@ export type JobMasterMessage =
   | { readonly type: 'start' }
   | { readonly type: 'slotsGranted'; readonly slots: readonly GrantedSlot[] }
   | { readonly type: 'slotsRefused'; readonly required: number; readonly available: number }
-  | { readonly type: 'cancelJob' }
-  | { readonly type: 'suspendJob' }
-  | { readonly type: 'drainJob' }
+  /** Requests of clients; with a request id each is taken up once, and answered (R24). */
+  | { readonly type: 'cancelJob'; readonly requestId?: string }
+  | { readonly type: 'suspendJob'; readonly requestId?: string }
+  | { readonly type: 'drainJob'; readonly requestId?: string }
   /** A checkpoint is wanted before its interval has passed. */
   | { readonly type: 'checkpointJob' }
   | { readonly type: 'attempt'; readonly event: AttemptEvent }
@@ -56,6 +58,7 @@ export type JobTimer =
   /** Ctrl-C has waited for a deployment long enough. */
   | { readonly type: 'suspendTimeout' }
 
+/** `taskManager` undefined: it is lost. */
 export interface SlotDeployment {
   readonly slot: GrantedSlot
   /** Index in JobMasterState.slots: what channels are addressed by, whoever holds the slot. */
@@ -65,6 +68,7 @@ export interface SlotDeployment {
 
 export type JobMasterEffect =
   | { readonly type: 'requestSlots'; readonly count: number }
+  | { readonly type: 'answerRequest'; readonly requestId: string; readonly answer: RequestAnswer }
   /** The slots load the bundle while the splits are looked for. */
   | { readonly type: 'prepareSlots'; readonly slots: readonly SlotAddress[] }
   | { readonly type: 'deploy'; readonly deploymentId: DeploymentId; readonly slots: readonly SlotDeployment[] }

@@ -8,7 +8,7 @@ import { deployRegion, isNowhere, withRegion } from './deployment.ts'
 import { cancelSubtasks, endJob, failJob } from './ending.ts'
 import type { JobMasterEffect } from './messages.ts'
 import { type JobMasterState, restorePointOf } from './state.ts'
-import { subtasksOfRegion } from './subtasks.ts'
+import { slotAddressOf, subtasksOfRegion } from './subtasks.ts'
 import { suspendWithout } from './suspending.ts'
 import { needsReservation, recordLedger, reserve } from './transactional-sinks.ts'
 
@@ -135,8 +135,8 @@ function withoutRegion(state: JobMasterState, region: number): JobMasterState['c
 }
 
 /**
- * Deploys the regions that nothing stands against: all their attempts are gone, their delay has passed, and no
- * completion is undetermined, since that decides what they restart from (R3).
+ * Deploys the regions that nothing stands against: all their attempts are gone, their delay has passed, their slots are
+ * there, and no completion is undetermined, since that decides what they restart from (R3).
  */
 export function deployWaitingRegions(state: JobMasterState): JobDecision {
   const { phase, checkpoints } = state
@@ -145,8 +145,9 @@ export function deployWaitingRegions(state: JobMasterState): JobDecision {
   if (!goesOn || checkpoints?.phase.type === 'completing') return unchanged(state)
   const ready = state.regions.flatMap(({ status }, region) => {
     const waits = status.type === 'pending' || (status.type === 'restarting' && status.due)
-    const empty = subtasksOfRegion(state, region).every((index) => isNowhere(state.subtasks[index]))
-    return waits && empty ? [region] : []
+    const subtasks = subtasksOfRegion(state, region)
+    const empty = subtasks.every((index) => isNowhere(state.subtasks[index]))
+    return waits && empty && subtasks.every((index) => slotAddressOf(state, index) !== undefined) ? [region] : []
   })
   return inSequence(
     state,

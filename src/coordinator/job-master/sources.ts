@@ -12,13 +12,16 @@ import type { JobMasterState, SourceCoordination } from './state.ts'
 import { slotAddressOf, withSubtask } from './subtasks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
+type LocateSplits = Extract<JobMasterEffect, { readonly type: 'locateSplits' }>
+
+const reopenMs = 10_000
 
 /** Asks the enumerators of all sources for their splits, once in the life of a JobMaster: restarts of regions go on with these. */
 export function locateAllSplits(state: JobMasterState): JobDecision {
   return { state, effects: state.sources.map((source) => locate(state, source)) }
 }
 
-function locate(state: JobMasterState, source: SourceCoordination): JobMasterEffect {
+function locate(state: JobMasterState, source: SourceCoordination): LocateSplits {
   const vertex = vertexOf(state, source.vertexId)
   const record = state.restorePoint?.record
   // A source that the checkpoint does not know starts as in a first run.
@@ -26,13 +29,17 @@ function locate(state: JobMasterState, source: SourceCoordination): JobMasterEff
     record === undefined || matchingVertices(record, vertex).length === 0
       ? undefined
       : checkpointedSplits(record, vertex)
+  return { ...locateEffect(state, source), known }
+}
+
+function locateEffect(state: JobMasterState, source: SourceCoordination): Omit<LocateSplits, 'known'> {
+  const vertex = vertexOf(state, source.vertexId)
   return {
     type: 'locateSplits',
     vertexId: source.vertexId,
     description: vertex.source?.description ?? { connector: '', options: null },
     operatorName: vertex.operators[0]?.name ?? vertex.name,
     parallelism: source.parallelism,
-    known,
   }
 }
 
@@ -44,6 +51,8 @@ interface Located {
 
 /** The splits of one source; with those of the last one everything is there to be deployed. */
 export function splitsLocated(state: JobMasterState, located: Located): JobDecision {
+  // Opened anew by the next leader while the job runs: what it does not know yet has appeared since.
+  if (state.phase.type === 'running' && !state.draining) return splitsDiscovered(state, located)
   if (state.phase.type !== 'locatingSplits') return unchanged(state)
   const { vertexId, discoveryIntervalMs } = located
   const sources = state.sources.map((source): SourceCoordination => {
@@ -71,6 +80,7 @@ export function splitsNotLocated(
   failure: { readonly vertexId: VertexId; readonly error: ErrorData },
   now: Moment,
 ): JobDecision {
+  if (state.phase.type === 'running') return openLater(state, failure)
   if (state.phase.type !== 'locatingSplits') return unchanged(state)
   const { vertexId, error } = failure
   const mayRetry = state.restorePoint?.ownRun === true && errorCodes[error.code].severity === 'retryable'
@@ -94,8 +104,49 @@ export function splitsNotLocated(
 
 export function locateAgain(state: JobMasterState, vertexId: VertexId): JobDecision {
   const source = state.sources.find((candidate) => candidate.vertexId === vertexId)
-  if (state.phase.type !== 'locatingSplits' || source?.status !== 'locating') return unchanged(state)
+  if (source === undefined) return unchanged(state)
+  if (state.phase.type === 'running') return { state, effects: [reopen(state, source)] }
+  if (state.phase.type !== 'locatingSplits' || source.status !== 'locating') return unchanged(state)
   return { state, effects: [locate(state, source)] }
+}
+
+/** For the sources whose splits were being looked for when the leader was lost. */
+export function locateRest(state: JobMasterState): JobDecision {
+  const rest = state.sources.filter(({ status }) => status === 'locating')
+  return { state, effects: rest.map((source) => locate(state, source)) }
+}
+
+/** The enumerators of a running job, for a leader that has none yet. What the subtasks read is not touched. */
+export function reopenEnumerators(state: JobMasterState): JobDecision {
+  if (state.phase.type !== 'running') return unchanged(state)
+  const reading = state.sources.filter(({ vertexId }) =>
+    state.facts.graph.subtasks.some(
+      (place) => place.vertexId === vertexId && state.subtasks[place.index]?.type !== 'finished',
+    ),
+  )
+  return { state, effects: reading.map((source) => reopen(state, source)) }
+}
+
+function reopen(state: JobMasterState, source: SourceCoordination): JobMasterEffect {
+  const checkpointed = checkpointedSplits(state.restorePoint?.record, vertexOf(state, source.vertexId))
+  const positions = new Map(checkpointed.map((split) => [split.id, split]))
+  const known = source.splits.map(({ split }) => positions.get(split.id) ?? split)
+  return { ...locateEffect(state, source), known }
+}
+
+/** A running job needs its enumerators for new splits and people's tools only. */
+function openLater(
+  state: JobMasterState,
+  { vertexId, error }: { readonly vertexId: VertexId; readonly error: ErrorData },
+): JobDecision {
+  const text = `the source can not be looked at for new splits, tried again in ${reopenMs / 1000} s: ${error.message}`
+  return {
+    state,
+    effects: [
+      { type: 'log', level: 'warn', text },
+      { type: 'setTimer', timer: { type: 'locateAgain', vertexId }, delayMs: reopenMs },
+    ],
+  }
 }
 
 export function lookForNewSplits(state: JobMasterState, vertexId: VertexId): JobDecision {

@@ -11,6 +11,7 @@ import { type RestorePoint, subtasksToCommit } from '../restore.ts'
 import { assignSlots } from '../slot-assignment.ts'
 import type { AssignedSplit } from '../splits.ts'
 import { hasTransactionalSinks, newTransactions, type TransactionsState } from '../transactions.ts'
+import type { AnsweredRequest } from './requests.ts'
 
 /** One job, as its JobMaster knows it. Plain data, changed by `decide` alone. */
 export interface JobMasterState {
@@ -18,8 +19,8 @@ export interface JobMasterState {
   readonly phase: JobPhase
   /** `--drain` was asked for: sources stop as if their input had ended. */
   readonly draining: boolean
-  /** Granted slots, by the job's own slot number. */
-  readonly slots: readonly GrantedSlot[]
+  /** Granted slots, by the job's own slot number; undefined: lost with its TaskManager, another one is asked for. */
+  readonly slots: readonly (GrantedSlot | undefined)[]
   /** By index in ExecutionGraph.subtasks. */
   readonly subtasks: readonly SubtaskExecution[]
   /** By index in ExecutionGraph.regions. */
@@ -43,6 +44,8 @@ export interface JobMasterState {
   readonly restoredCommits: RestoredCommits
   /** What a step has brought up for `advance` to deal with; empty between steps. */
   readonly incidents: readonly Incident[]
+  /** Requests of clients that were answered, oldest first (R24). */
+  readonly requests: readonly AnsweredRequest[]
 }
 
 /** What does not change while the job runs. */
@@ -214,6 +217,7 @@ export function newJobMaster(job: NewJob): JobMasterState {
     ledgerHeldBack: false,
     restoredCommits: restoredCommitsOf(restore, plan, graph),
     incidents: [],
+    requests: [],
   }
 }
 

@@ -44,6 +44,12 @@ function isBeingDeployed({ regions }: JobMasterState): boolean {
   return regions.some(({ status }) => status.type === 'deploying' || status.type === 'pending')
 }
 
+/** The time limit of a deployment that the last checkpoint waits for begins anew with a new leader. */
+export function awaitDeployment(state: JobMasterState): JobDecision {
+  if (state.phase.type !== 'suspending' || !isBeingDeployed(state)) return unchanged(state)
+  return { state, effects: [{ type: 'setTimer', timer: { type: 'suspendTimeout' }, delayMs: deploymentLimitMs }] }
+}
+
 /** The limit of `suspendJob` has passed. */
 export function suspendTimedOut(state: JobMasterState, now: Moment): JobDecision {
   if (state.phase.type !== 'suspending' || !isBeingDeployed(state)) return unchanged(state)
