@@ -2,6 +2,7 @@ import type { JobId } from '../common/ids.ts'
 import type { JobManagerMessage } from '../coordinator/job-manager/state.ts'
 import type { JobStatus } from '../coordinator/job-master/job-status.ts'
 import type { JobMasterMessage } from '../coordinator/job-master/messages.ts'
+import type { Inventory } from '../coordinator/task-manager/inventory.ts'
 import type { TaskManagerMessage } from '../coordinator/task-manager/state.ts'
 import type { FromSlot } from '../task/slot-protocol.ts'
 import type { ActorReference } from './runtime/actor.ts'
@@ -23,6 +24,8 @@ export function clientReference(address: string): ActorReference<ClientMessage> 
 /** Counts do not change what is decided, so they go past `decide`. */
 export type JobMasterInbox =
   | JobMasterMessage
+  /** All TaskManagers that are there have said what they have: a JobMaster that waits for it takes its job over (R23). */
+  | { readonly type: 'adopt'; readonly inventories: readonly Inventory[] }
   | {
       readonly type: 'metrics'
       readonly slot: string

@@ -6,6 +6,7 @@ import type { RestorePoint } from '../coordinator/restore.ts'
 import type { CheckpointRecord } from '../state/checkpoint-record.ts'
 import type { CheckpointStore, EndOfJob } from '../state/checkpoint-store.ts'
 import type { TransactionLedger } from '../state/transaction-ledger.ts'
+import { isFenced } from './recorded-effects.ts'
 
 /** The job's store of records, one operation after another; what comes of each goes to the JobMaster as a message. */
 export class CheckpointStorage {
@@ -14,6 +15,8 @@ export class CheckpointStorage {
   readonly #restoredStore: CheckpointStore | undefined
   readonly #tell: (message: JobMasterMessage) => void
   readonly #logger: Logger
+  /** Another process leads: what comes of the operation is its business. */
+  readonly #fenced: () => void
   /** The record that has passed the check of its base: it may have been written since. */
   #checked: CheckpointId | undefined
   #queue: Promise<void> = Promise.resolve()
@@ -22,11 +25,13 @@ export class CheckpointStorage {
     stores: { readonly own: CheckpointStore | undefined; readonly restored: CheckpointStore | undefined },
     tell: (message: JobMasterMessage) => void,
     logger: Logger,
+    fenced: () => void,
   ) {
     this.#store = stores.own
     this.#restoredStore = stores.restored
     this.#tell = tell
     this.#logger = logger
+    this.#fenced = fenced
   }
 
   begin(): void {
@@ -126,7 +131,8 @@ export class CheckpointStorage {
         if (this.#store === undefined) throw new TypeError('the job has no checkpoint store')
         await operation(this.#store)
       } catch (error) {
-        failed(error)
+        if (isFenced(error)) this.#fenced()
+        else failed(error)
       }
     })
   }

@@ -1,11 +1,19 @@
 import type { EnumeratorOf } from '../api/source.ts'
+import { errorData, messageOf } from '../common/errors.ts'
+import type { AttemptId } from '../common/ids.ts'
 import type { Logger } from '../common/logger.ts'
 import type { Ports } from '../common/ports.ts'
-import { type Moment, unreachable } from '../coordinator/decision.ts'
-import type { Submission } from '../coordinator/job-manager/state.ts'
+import { type Decision, type Moment, unreachable } from '../coordinator/decision.ts'
+import { type AdoptedJob, adoptJob } from '../coordinator/job-master/adopt.ts'
 import { decide } from '../coordinator/job-master/decide.ts'
 import { remoteSlotsOf } from '../coordinator/job-master/deployment.ts'
 import { assertInvariants } from '../coordinator/job-master/invariants.ts'
+import {
+  type JobRecords,
+  type RecordableSubmission,
+  recordChanged,
+  recordOf,
+} from '../coordinator/job-master/job-record.ts'
 import { type JobStatus, jobStatus } from '../coordinator/job-master/job-status.ts'
 import type { JobMasterEffect, JobMasterMessage, JobTimer } from '../coordinator/job-master/messages.ts'
 import { noMetrics, type ReportedMetrics, withReport } from '../coordinator/job-master/metrics.ts'
@@ -16,7 +24,8 @@ import { clientReference, type JobMasterInbox, jobManagerReference, taskManagerR
 import { CheckpointStorage } from './checkpoint-storage.ts'
 import { Enumerators } from './enumerators.ts'
 import { KeyedTimers } from './keyed-timers.ts'
-import type { Actor, ActorContext } from './runtime/actor.ts'
+import { RecordedEffects } from './recorded-effects.ts'
+import type { Actor, ActorContext, Sender } from './runtime/actor.ts'
 
 /** What a JobMaster works with that is no data. */
 export interface JobMasterResources {
@@ -25,8 +34,20 @@ export interface JobMasterResources {
   readonly checkpointStore: CheckpointStore | undefined
   /** Where the record of another run was restored from: for the checkpoint before it (R9). */
   readonly restoredStore: CheckpointStore | undefined
+  /** Where the job's record stands for the next leader; undefined in one process, where none comes. */
+  readonly records?: JobRecords | undefined
   readonly enumeratorOf: EnumeratorOf
 }
+
+export interface JobMasterStart {
+  readonly submission: RecordableSubmission
+  readonly client: string
+  /** How the leader before has left the job; undefined: it is new. */
+  readonly adopted?: Omit<AdoptedJob, 'token'>
+}
+
+/** What happens in this process only: it does not wait for the record. */
+const unrecorded: ReadonlySet<JobMasterEffect['type']> = new Set(['setTimer', 'cancelTimer', 'log'])
 
 /** The shell of one job: performs what `decide` says, and turns what comes of it into messages. */
 export class JobMaster implements Actor<JobMasterInbox> {
@@ -37,16 +58,16 @@ export class JobMaster implements Actor<JobMasterInbox> {
   readonly #storage: CheckpointStorage
   readonly #enumerators: Enumerators
   readonly #timers: KeyedTimers<JobTimer>
+  readonly #submission: RecordableSubmission
+  readonly #recorded: RecordedEffects | undefined
+  /** Who waits for the answer to a request, by its id (R24). */
+  readonly #askers = new Map<string, readonly Sender[]>()
   #state: JobMasterState
   #metrics: ReportedMetrics = noMetrics
   #publishedStatus = ''
 
-  constructor(
-    context: ActorContext<JobMasterInbox>,
-    start: { readonly submission: Submission; readonly client: string },
-    resources: JobMasterResources,
-  ) {
-    const { submission, client } = start
+  constructor(context: ActorContext<JobMasterInbox>, start: JobMasterStart, resources: JobMasterResources) {
+    const { submission, client, adopted } = start
     const { jobId, job, plan, blobStore } = submission
     this.#context = context
     this.#resources = resources
@@ -57,7 +78,7 @@ export class JobMaster implements Actor<JobMasterInbox> {
     }
     const tellSelf = (message: JobMasterMessage): void => context.tell(context.self, message)
     const stores = { own: resources.checkpointStore, restored: resources.restoredStore }
-    this.#storage = new CheckpointStorage(stores, tellSelf, resources.logger)
+    this.#storage = new CheckpointStorage(stores, tellSelf, resources.logger, () => context.stop())
     const { clock } = resources.ports
     this.#enumerators = new Enumerators(
       resources.enumeratorOf,
@@ -65,26 +86,83 @@ export class JobMaster implements Actor<JobMasterInbox> {
       tellSelf,
     )
     this.#timers = new KeyedTimers((delayMs, timer) => context.schedule(delayMs, { type: 'timer', timer }))
-    this.#state = newJobMaster({ ...submission, token: resources.ports.ids.unique() })
-    tellSelf({ type: 'start' })
+    this.#submission = submission
+    this.#recorded = resources.records === undefined ? undefined : this.#recordIn(resources.records)
+    const token = resources.ports.ids.unique()
+    this.#state = newJobMaster({ leftTransactions: [], ...submission, token })
+    if (adopted === undefined) tellSelf({ type: 'start' })
+    else this.#adopt({ ...adopted, token })
   }
 
-  receive(message: JobMasterInbox): void {
-    if (message.type === 'metrics') {
-      this.#metrics = withReport(this.#metrics, message.slot, message.report)
-    } else {
-      const { state, effects } = decide(this.#state, message, this.#moment())
-      assertInvariants(state)
-      this.#state = state
-      for (const effect of effects) this.#perform(effect)
+  receive(message: JobMasterInbox, sender: Sender): void {
+    switch (message.type) {
+      case 'metrics':
+        this.#metrics = withReport(this.#metrics, message.slot, message.report)
+        break
+      case 'adopt':
+        // It has no use for inventories: it leads this job already.
+        break
+      default:
+        if ('requestId' in message && message.requestId !== undefined) {
+          this.#askers.set(message.requestId, [...(this.#askers.get(message.requestId) ?? []), sender])
+        }
+        this.#follow(decide(this.#state, message, this.#moment()), message.type === 'start')
+        if (message.type === 'attempt' && isEnd(message.event.type)) {
+          this.#acknowledgeEnds(sender.address, [message.event.attemptId])
+        }
     }
     this.#publish()
   }
 
   /** Also where it has failed itself, so that the sources' connections are closed. */
   async ended(): Promise<void> {
+    this.#recorded?.close()
     this.#timers.cancelAll()
     await this.#enumerators.close()
+  }
+
+  #adopt(job: AdoptedJob): void {
+    this.#follow(adoptJob(job, this.#moment()), true)
+    const { jobId } = this.#state.facts
+    for (const { taskManager, slots } of job.inventories) {
+      const attempts = slots.filter((slot) => slot.jobId === jobId).flatMap((slot) => slot.attempts)
+      const ends = attempts.filter(({ state }) => isEnd(state)).map(({ attemptId }) => attemptId)
+      if (ends.length > 0) this.#acknowledgeEnds(taskManager, ends)
+    }
+    this.#publish()
+  }
+
+  /** How an attempt has ended is remembered by its TaskManager until it stands in the record (R23 c). */
+  #acknowledgeEnds(taskManager: string, attemptIds: readonly AttemptId[]): void {
+    const { jobId } = this.#state.facts
+    this.#recorded?.perform(() =>
+      this.#context.tell(taskManagerReference(taskManager), { type: 'endsAcknowledged', jobId, attemptIds }),
+    )
+  }
+
+  #recordIn(records: JobRecords): RecordedEffects {
+    const { logger, ports } = this.#resources
+    return new RecordedEffects({
+      records,
+      clock: ports.clock,
+      record: () => recordOf(this.#state, this.#submission, this.#moment()),
+      warn: (error) =>
+        logger.warn({ error: errorData(error) }, `the job's record was not written, tried again: ${messageOf(error)}`),
+      fenced: () => this.#context.stop(),
+    })
+  }
+
+  /** Takes the step over; what follows from it is done when the record of it is durable (R3, R23 a). */
+  #follow({ state, effects }: Decision<JobMasterState, JobMasterEffect>, isFirst: boolean): void {
+    assertInvariants(state)
+    const change = isFirst ? 'now' : recordChanged(this.#state, state)
+    this.#state = state
+    if (change === 'now') this.#recorded?.changed()
+    if (change === 'later') this.#recorded?.changedForLater()
+    for (const effect of effects) {
+      if (this.#recorded === undefined || unrecorded.has(effect.type)) this.#perform(effect)
+      else this.#recorded.perform(() => this.#perform(effect))
+    }
   }
 
   #moment(): Moment {
@@ -99,6 +177,10 @@ export class JobMaster implements Actor<JobMasterInbox> {
         this.#context.tell(jobManagerReference, { type: 'requestSlots', jobId, count: effect.count })
         return
       }
+      case 'answerRequest':
+        for (const asker of this.#askers.get(effect.requestId) ?? []) asker.answer(effect.answer)
+        this.#askers.delete(effect.requestId)
+        return
       case 'prepareSlots':
       case 'deploy':
       case 'cancelAttempts':
@@ -211,6 +293,10 @@ export class JobMaster implements Actor<JobMasterInbox> {
     this.#publishedStatus = text
     this.#context.tell(clientReference(this.#client), { type: 'status', status })
   }
+}
+
+function isEnd(type: string): boolean {
+  return type === 'finished' || type === 'failed' || type === 'canceled'
 }
 
 function byTaskManager<T>(entries: readonly T[], slotOf: (entry: T) => SlotAddress): ReadonlyMap<string, readonly T[]> {

@@ -34,7 +34,11 @@ export function adoptRegions(
   return inSequence(state, [
     (current) => unchanged(kept.reduce((next, { region }) => withFinished(next, region, before), current)),
     (current) => (first === undefined ? unchanged(current) : failRegions(current, [...failed], first.error, now)),
-    ...interrupted.map(({ region }) => (current: JobMasterState) => deployAgain(current, region)),
+    ...interrupted.map(
+      ({ region }) =>
+        (current: JobMasterState) =>
+          deployAgain(current, region),
+    ),
     (current) => restartAtOnce(current, before),
   ])
 }

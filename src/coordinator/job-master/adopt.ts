@@ -14,8 +14,8 @@ import { ReportedAttempts } from './reported-attempts.ts'
 import { locateRest, reopenEnumerators } from './sources.ts'
 import type { JobMasterState } from './state.ts'
 import { finishedOnes, slotAddressOf, slotsInUse } from './subtasks.ts'
-import { restoredCommitted } from './transactional-sinks.ts'
 import { awaitDeployment } from './suspending.ts'
+import { restoredCommitted } from './transactional-sinks.ts'
 
 type JobDecision = Decision<JobMasterState, JobMasterEffect>
 
@@ -47,7 +47,7 @@ export function adoptJob(job: AdoptedJob, now: Moment): JobDecision {
       return inSequence(state, [
         (current) => withoutLostSlots(current, attempts),
         prepareSlots,
-        (current) => requestLostSlots(current, state.slots),
+        requestLostSlots,
         locateRest,
       ])
     case 'ending':
@@ -79,7 +79,7 @@ function adoptRunning(recorded: JobMasterState, attempts: ReportedAttempts, now:
         (current) => cancelStrays(current, attempts),
         expectLatest,
         repeatCommands,
-        (current) => requestLostSlots(current, state.slots),
+        requestLostSlots,
         reopenEnumerators,
         awaitDeployment,
       ]),

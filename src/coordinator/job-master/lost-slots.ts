@@ -23,26 +23,34 @@ export function taskManagerLost(
   return inSequence(attemptsLost(state, lost).state, [
     (current) => unchanged({ ...current, slots: current.slots.map((slot) => (isThere(slot) ? undefined : slot)) }),
     (current) => failRegions(current, [...new Set(regions)], lost.error, now),
-    (current) => requestLostSlots(current, state.slots),
+    (current) =>
+      requestAgain(
+        current,
+        missingSlots(current).filter((number) => isThere(state.slots[number])),
+      ),
   ])
 }
 
-/** Asks for as many slots as were lost since `before`. */
-export function requestLostSlots(state: JobMasterState, before: JobMasterState['slots']): JobDecision {
+/** For a new leader: what was asked of the one before is forgotten. */
+export function requestLostSlots(state: JobMasterState): JobDecision {
+  return requestAgain(state, missingSlots(state))
+}
+
+function requestAgain(state: JobMasterState, { length: count }: readonly number[]): JobDecision {
   const { type } = state.phase
-  const count = missingSlots(state).filter((number) => before[number] !== undefined).length
   if (count === 0 || type === 'ending' || type === 'ended') return unchanged(state)
   return { state, effects: [{ type: 'requestSlots', count }] }
 }
 
-/** Numbers of the slots that were lost and that something is still to run in. */
+/** Numbers of the slots that were lost and that something is still to run in: a region restarts as a whole. */
 function missingSlots(state: JobMasterState): readonly number[] {
   return state.slots.flatMap((slot, number) => (slot === undefined && isNeeded(state, number) ? [number] : []))
 }
 
 function isNeeded(state: JobMasterState, slotNumber: number): boolean {
-  return state.subtasks.some(
-    (subtask, index) => state.facts.slotOf[index] === slotNumber && subtask.type !== 'finished',
+  return state.facts.graph.subtasks.some(
+    ({ index, region }) =>
+      state.facts.slotOf[index] === slotNumber && state.regions[region]?.status.type !== 'finished',
   )
 }
 

@@ -25,7 +25,9 @@ export class ReportedAttempts {
       ),
     )
     this.#byId = new Map(this.all.map((attempt) => [attempt.attemptId, attempt]))
-    this.highestBegun = checkpointId(Math.max(0, ...this.all.map(({ begun, acknowledged }) => Math.max(begun, acknowledged))))
+    this.highestBegun = checkpointId(
+      Math.max(0, ...this.all.map(({ begun, acknowledged }) => Math.max(begun, acknowledged))),
+    )
   }
 
   get(attemptId: AttemptId): ReportedAttempt | undefined {

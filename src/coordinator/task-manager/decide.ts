@@ -23,6 +23,8 @@ export function decide(state: TaskManagerState, message: TaskManagerMessage): Ta
           .filter((slotIndex) => state.slots[slotIndex]?.type === 'running')
           .map((slotIndex) => ({ type: 'toSlot', slotIndex, message: message.message })),
       }
+    case 'endsAcknowledged':
+      return unchanged(state)
     case 'releaseSlots':
       return releaseSlots(state, message.jobId, message.slotIndexes)
     case 'fromSlot':

@@ -91,6 +91,8 @@ export type TaskManagerMessage =
     }
   | { readonly type: 'cancelAttempts'; readonly jobId: JobId; readonly attemptIds: readonly AttemptId[] }
   | { readonly type: 'toSlots'; readonly slotIndexes: readonly number[]; readonly message: ToSlot }
+  /** The leader has recorded how these attempts have ended: they leave the inventory (R23 c). */
+  | { readonly type: 'endsAcknowledged'; readonly jobId: JobId; readonly attemptIds: readonly AttemptId[] }
   /** The job has ended: its slots are emptied and given back. */
   | { readonly type: 'releaseSlots'; readonly jobId: JobId; readonly slotIndexes: readonly number[] }
   | { readonly type: 'fromSlot'; readonly slotIndex: number; readonly message: FromSlot }

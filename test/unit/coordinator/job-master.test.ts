@@ -190,11 +190,27 @@ test('drain reaches subtasks that are deployed later', () => {
   expect(steps.attempt('running', again as string).done('toSlots')).toMatchObject([{ message: { type: 'drain' } }])
 })
 
-test('a lost TaskManager takes its attempts with it, and the job fails where there is no other', () => {
+test('a lost TaskManager takes its attempts with it: their regions go on in other slots, from the newest checkpoint (R13)', () => {
   const steps = new Steps(jobMasterOf(islands)).run()
   const error: ErrorData = { code: 'MR_SLOT_LOST', message: 'gone' }
   steps.send({ type: 'taskManagerLost', taskManager: 'tm', error })
-  expect(steps.done('jobEnded')).toEqual([{ type: 'jobEnded', outcome: 'FAILED', error }])
+  expect(steps.done('requestSlots')).toEqual([{ type: 'requestSlots', count: 1 }])
+  for (const region of [0, 1]) steps.send({ type: 'timer', timer: { type: 'restartRegion', region, number: 2 } })
+  expect(steps.done('deploy')).toEqual([])
+  const other = { taskManager: 'other', slotIndex: 3, dataAddress: '' }
+  steps.send({ type: 'slotsGranted', slots: [other] })
+  expect(steps.done('prepareSlots')).toEqual([{ type: 'prepareSlots', slots: [other] }])
+  expect(steps.done('deploy').flatMap(({ slots }) => slots.map(({ slot }) => slot))).toEqual([other, other])
+  expect(jobStatus(steps.state, noMetrics)).toMatchObject({ restarts: 2, lastFailure: error })
+})
+
+test('a job that has lost a TaskManager fails where there are no other slots', () => {
+  const steps = new Steps(jobMasterOf(islands)).run()
+  const error: ErrorData = { code: 'MR_SLOT_LOST', message: 'tm is gone' }
+  steps.send({ type: 'taskManagerLost', taskManager: 'tm', error })
+  steps.send({ type: 'slotsRefused', required: 1, available: 0 })
+  expect(steps.done('jobEnded')).toMatchObject([{ outcome: 'FAILED', error: { code: 'MR_NOT_ENOUGH_SLOTS' } }])
+  expect(steps.done('jobEnded')[0]?.error?.message).toContain('tm is gone')
 })
 
 test('counts of replaced attempts stay, lag and watermark are those of the current ones', () => {

@@ -1,12 +1,18 @@
 import type { SourceSplit } from '../../../src/api/source.ts'
-import { type AttemptId, type CheckpointId, checkpointId } from '../../../src/common/ids.ts'
+import { type CheckpointId, checkpointId } from '../../../src/common/ids.ts'
+import type { Decision, Moment } from '../../../src/coordinator/decision.ts'
 import { decide } from '../../../src/coordinator/job-master/decide.ts'
 import { assertInvariants } from '../../../src/coordinator/job-master/invariants.ts'
+import { recordChanged, recordOf } from '../../../src/coordinator/job-master/job-record.ts'
 import type { JobMasterEffect, JobMasterMessage, JobTimer } from '../../../src/coordinator/job-master/messages.ts'
 import type { JobMasterState } from '../../../src/coordinator/job-master/state.ts'
+import type { RestorePoint } from '../../../src/coordinator/restore.ts'
 import type { CheckpointRecord } from '../../../src/state/checkpoint-record.ts'
 import type { TransactionLedger } from '../../../src/state/transaction-ledger.ts'
-import type { FromSlot, SubtaskDeployment, ToSlot } from '../../../src/task/slot-protocol.ts'
+import type { FromSlot } from '../../../src/task/slot-protocol.ts'
+import { adoptFrom } from './adoption.ts'
+import { DurableRecord } from './durable-record.ts'
+import { JobRules } from './job-rules.ts'
 import { ModelSlots, type World } from './model-slots.ts'
 
 type StoreEffect = Extract<
@@ -22,8 +28,6 @@ type StoreEffect = Extract<
   }
 >
 
-export class Violation extends Error {}
-
 /** The store of one run, which may outlive a JobMaster. */
 export interface ModelStore {
   begun: number
@@ -34,70 +38,149 @@ export interface ModelStore {
 
 export const newStore = (): ModelStore => ({ begun: 0, records: new Map(), marked: new Set(), ledger: [] })
 
-const newestOf = (store: ModelStore): number => Math.max(0, ...store.records.keys())
+const slotsOfTaskManager = 2
+const local: ReadonlySet<string> = new Set(['setTimer', 'cancelTimer', 'log'])
 
 /**
  * A JobMaster in a world of slots, a store and time that does anything it is allowed to do, in an order that the seed
- * decides. Throws a Violation where the JobMaster breaks a rule.
+ * decides; its leaders and TaskManagers may die. Throws a Violation where the JobMaster breaks a rule.
  */
 export class JobWorld {
   state: JobMasterState
   outcome: string | undefined
   readonly trace: string[] = []
   readonly slots: ModelSlots
-  readonly #world: World
   readonly #store: ModelStore
   readonly #random: () => number
-  readonly #restored: CheckpointRecord | undefined
-  /** The record of another run is marked, or there is none to mark. */
-  #restoredMarked: boolean
-  readonly #attemptIds = new Set<AttemptId>()
+  readonly #rules: JobRules
+  readonly #record: DurableRecord
+  readonly #startedFrom: RestorePoint | undefined
   readonly #timers = new Map<string, { readonly timer: JobTimer; readonly due: number }>()
   readonly #operations: StoreEffect[] = []
   readonly #delayed: (() => void)[] = []
+  readonly #taskManagers = new Set<string>()
+  #leading = true
+  #leaders = 1
+  #grantedSlots = 0
   #now = 1000
-  /** No record after it may come. */
-  #endedAfter = Number.POSITIVE_INFINITY
-  #lastTriggered = 0
-  /** A record was handed to the store, and the JobMaster has no answer yet. */
-  #undetermined = false
 
   constructor(state: JobMasterState, world: World, store: ModelStore, random: () => number) {
     this.state = state
     this.slots = new ModelSlots(state.facts, world, random)
-    this.#world = world
     this.#store = store
     this.#random = random
-    this.#restored = state.restorePoint?.record
-    this.#lastTriggered = store.begun
+    this.#startedFrom = state.restorePoint
+    const { facts } = state
+    const restored = state.restorePoint?.record
+    this.#rules = new JobRules({ facts, slots: this.slots, world, store, restored })
     const point = state.restorePoint
-    this.#restoredMarked = point === undefined || point.ownRun || point.committed
+    this.#rules.restoredMarked = point === undefined || point.ownRun || point.committed
+    this.#record = new DurableRecord(this.#recorded())
     this.send({ type: 'start' })
   }
 
   /** One random event; false: nothing can happen. */
   step(): boolean {
-    const events = this.slots.events((message) => this.#report(message))
+    const events = this.slots.events(this.#leading ? (message) => this.#report(message) : undefined)
     if (this.#delayed.length > 0) events.push(() => this.#delayed.shift()?.())
     if (this.#operations.length > 0) events.push(() => this.#runOperation())
+    const write = this.#leading ? this.#record.event(() => this.#recorded()) : undefined
+    if (write !== undefined) events.push(write)
     if (events.length === 0) return this.#fireTimer()
     if (!this.slots.healed && this.#random() < 0.03 && this.#fireTimer()) return true
     events[Math.floor(this.#random() * events.length)]?.()
     return true
   }
 
+  /** The leader dies: what it was about to do is not done, what it was writing may be written or not. */
+  loseLeader(): void {
+    if (this.outcome !== undefined || !this.#leading) return
+    this.trace.push('the leader dies')
+    this.#leading = false
+    this.#record.leaderLost(this.#random() < 0.5)
+    if (this.#operations.length > 0 && this.#random() < 0.5) this.#runOperation()
+    this.#operations.length = 0
+    this.#delayed.length = 0
+    this.#timers.clear()
+    this.#rules.undetermined = false
+  }
+
+  /** The next leader takes the job over. */
+  nextLeader(): void {
+    if (this.outcome !== undefined || this.#leading) return
+    this.#leading = true
+    this.#leaders++
+    this.#now += 3000
+    this.slots.changeLeader()
+    const adoption = adoptFrom({
+      record: this.#record.stored,
+      token: `leader${this.#leaders}`,
+      ...{ slots: this.slots, store: this.#store, startedFrom: this.#startedFrom, now: this.#moment() },
+      taskManagers: [...this.#taskManagers].map((name) => ({ name, slots: slotsOf(name) })),
+    })
+    this.trace.push(`→ adopts ${JSON.stringify(adoption.decision.state.regions).slice(0, 200)}`)
+    this.#follow(adoption.decision, true)
+    this.#record.perform(() => {
+      for (const attemptId of adoption.ends) this.slots.ends.delete(attemptId)
+    })
+  }
+
+  /** A TaskManager that has slots of the job dies. */
+  loseTaskManager(): void {
+    const names = [...this.#taskManagers]
+    const taskManager = names[Math.floor(this.#random() * names.length)]
+    if (taskManager === undefined) return
+    this.trace.push(`${taskManager} dies`)
+    this.#taskManagers.delete(taskManager)
+    this.slots.lose(slotsOf(taskManager))
+    const error = { code: 'MR_SLOT_LOST', message: `${taskManager} is gone` } as const
+    if (this.#leading) this.#delayed.push(() => this.send({ type: 'taskManagerLost', taskManager, error }))
+  }
+
   send(message: JobMasterMessage): void {
+    if (!this.#leading) return
     this.trace.push(`→ ${JSON.stringify(message).slice(0, 200)}`)
-    const moment = { epochMs: this.#now, monotonicMs: this.#now, random: this.#random() }
-    const { state, effects } = decide(this.state, message, moment)
+    this.#follow(decide(this.state, message, this.#moment()), false)
+  }
+
+  #follow({ state, effects }: Decision<JobMasterState, JobMasterEffect>, isFirst: boolean): void {
     assertInvariants(state)
+    const change = isFirst ? 'now' : recordChanged(this.state, state)
     this.state = state
-    for (const effect of effects) this.#perform(effect)
+    if (change === 'now') this.#record.changed()
+    for (const effect of effects) {
+      if (local.has(effect.type)) this.#perform(effect)
+      else this.#record.perform(() => this.#perform(effect))
+    }
+  }
+
+  #moment(): Moment {
+    return { epochMs: this.#now, monotonicMs: this.#now, random: this.#random() }
+  }
+
+  #recorded() {
+    const { jobId, plan, blobStore } = this.state.facts
+    const job = { bundleUrl: '', arguments: [], configuration: {} }
+    const submission = { jobId, plan, job, blobStore, hasCheckpointStore: true, restore: this.#startedFrom }
+    return recordOf(this.state, submission, { epochMs: this.#now, monotonicMs: this.#now, random: 0 })
   }
 
   #report(event: FromSlot): void {
     if (event.type === 'ready' || event.type === 'slotFailed' || event.type === 'metrics') return
     this.send({ type: 'attempt', event })
+    if (event.type !== 'finished' && event.type !== 'failed' && event.type !== 'canceled') return
+    this.#record.perform(() => this.slots.ends.delete(event.attemptId))
+  }
+
+  #grant(count: number) {
+    const slots = Array.from({ length: count }, () => {
+      const slotIndex = this.#grantedSlots++
+      return { taskManager: `tm${Math.floor(slotIndex / slotsOfTaskManager)}`, slotIndex, dataAddress: '' }
+    })
+    // Each grant is of other TaskManagers, so that one which was lost does not come again.
+    this.#grantedSlots = Math.ceil(this.#grantedSlots / slotsOfTaskManager) * slotsOfTaskManager
+    for (const { taskManager } of slots) this.#taskManagers.add(taskManager)
+    return slots
   }
 
   #fireTimer(): boolean {
@@ -115,12 +198,7 @@ export class JobWorld {
     this.trace.push(`   ${JSON.stringify(effect).slice(0, 300)}`)
     switch (effect.type) {
       case 'requestSlots': {
-        const slots = Array.from({ length: effect.count }, (_, slotIndex) => ({
-          taskManager: 'tm',
-          slotIndex,
-          dataAddress: '',
-        }))
-        this.#delayed.push(() => this.send({ type: 'slotsGranted', slots }))
+        this.#delayed.push(() => this.send({ type: 'slotsGranted', slots: this.#grant(effect.count) }))
         break
       }
       case 'locateSplits': {
@@ -131,14 +209,17 @@ export class JobWorld {
         break
       }
       case 'deploy':
-        this.#deploy(effect)
+        this.#rules.deploy(effect)
+        for (const { slot, jobSlot, subtasks } of effect.slots) {
+          this.slots.send(slot, { type: 'deploy', jobSlot, subtasks, peers: [] })
+        }
         break
       case 'cancelAttempts':
         for (const { slot, attemptId } of effect.attempts)
           this.slots.send(slot, { type: 'cancel', attemptIds: [attemptId] })
         break
       case 'toSlots':
-        this.#checkToSlots(effect.message)
+        this.#rules.toSlots(effect.message)
         for (const slot of effect.slots) this.slots.send(slot, effect.message)
         break
       case 'setTimer':
@@ -148,7 +229,8 @@ export class JobWorld {
         this.#timers.delete(JSON.stringify(effect.timer))
         break
       case 'jobEnded':
-        this.#ended(effect.outcome)
+        this.#rules.ended(effect.outcome)
+        this.outcome = effect.outcome
         break
       default:
         this.#enqueue(effect)
@@ -158,8 +240,8 @@ export class JobWorld {
   #enqueue(effect: JobMasterEffect): void {
     switch (effect.type) {
       case 'completeCheckpoint':
-        this.#checkRecord(effect.record)
-        this.#undetermined = true
+        this.#rules.completing(effect.record)
+        this.#rules.undetermined = true
         this.#operations.push(effect)
         break
       case 'beginCheckpoint':
@@ -170,118 +252,6 @@ export class JobWorld {
         this.#operations.push(effect)
         break
       default:
-    }
-  }
-
-  #deploy({ slots }: Extract<JobMasterEffect, { readonly type: 'deploy' }>): void {
-    if (this.#undetermined) throw new Violation('a region is deployed while a completion is undetermined (R3)')
-    for (const { slot, jobSlot, subtasks } of slots) {
-      for (const deployment of subtasks) {
-        if (this.#attemptIds.has(deployment.attemptId)) throw new Violation(`attempt id ${deployment.attemptId} twice`)
-        this.#attemptIds.add(deployment.attemptId)
-        this.#checkSlot(slot.slotIndex, deployment)
-        this.#checkRestore(deployment)
-        this.#checkIds(deployment)
-      }
-      this.slots.send(slot, { type: 'deploy', jobSlot, subtasks, peers: [] })
-    }
-  }
-
-  #checkSlot(slot: number, { vertexId }: SubtaskDeployment): void {
-    for (const attempt of this.slots.attempts.values()) {
-      if (attempt.slot !== slot || attempt.deployment.vertexId !== vertexId) continue
-      throw new Violation(`slot ${slot} gets a second subtask of ${vertexId}`)
-    }
-  }
-
-  #checkRestore({ restore }: SubtaskDeployment): void {
-    const newest = newestOf(this.#store)
-    const isOwn = restore === undefined || (restore.blobStore.type === 'memory' && restore.blobStore.name === 'own')
-    if (newest === 0 || !this.state.facts.exactlyOnce) return
-    if (!isOwn || (restore?.checkpointId ?? 0) < newest) {
-      throw new Violation(`restored from ${restore?.checkpointId} though ${newest} is complete (I6)`)
-    }
-  }
-
-  /** R15: what an attempt may use stands in the record before. */
-  #checkIds({ attemptId, vertexId, transactionalIds }: SubtaskDeployment): void {
-    const vertex = this.state.facts.plan.vertices.find(({ id }) => id === vertexId)
-    const prefix = vertex?.operators[0]?.sink?.transactionalIdPrefix
-    if (prefix !== undefined) this.#checkMark(attemptId, transactionalIds)
-  }
-
-  #checkMark(attemptId: AttemptId, mark: number): void {
-    const entry = this.#store.ledger.find((candidate) => candidate.attemptId === attemptId)
-    if ((entry?.mark ?? 0) >= mark) return
-    throw new Violation(`attempt ${attemptId} may use ${mark} ids, ${entry?.mark} are durable (R15)`)
-  }
-
-  /** R16: never those of a living attempt, and never those that somebody may still have to commit. */
-  #checkFence(ids: readonly string[]): void {
-    const isFenced = (attempt: string): boolean => ids.some((id) => id.includes(`-${attempt}-`))
-    for (const attempt of this.slots.attempts.keys()) {
-      if (isFenced(attempt)) throw new Violation(`the living attempt ${attempt} is fenced (R16)`)
-    }
-    const newest = checkpointId(newestOf(this.#store))
-    const marked = [...this.#store.marked].some((id) => id >= newest)
-    const own = marked ? undefined : this.#store.records.get(newest)
-    const restored = this.#restoredMarked ? undefined : this.#restored
-    for (const record of [own, restored]) {
-      for (const { manifest, hasCommittables } of record?.vertices.flatMap((vertex) => vertex.subtasks) ?? []) {
-        if (!hasCommittables) continue
-        const listed = this.#world.lists.get(manifest.name)?.find((list) => isFenced(list.split('/')[0] ?? ''))
-        if (listed !== undefined) throw new Violation(`${listed} is listed in ${record?.id} and fenced (R16)`)
-      }
-    }
-  }
-
-  #checkToSlots(message: ToSlot): void {
-    if (message.type === 'transactionalIdsGranted') this.#checkMark(message.attemptId, message.mark)
-    if (message.type === 'fenceTransactions') this.#checkFence(message.transactionalIds)
-    if (message.type === 'triggerCheckpoint') {
-      const { id, base } = message.barrier
-      if (id > this.#store.begun) throw new Violation(`checkpoint ${id} is triggered before it has begun (R2)`)
-      if (id <= this.#lastTriggered) throw new Violation(`checkpoint id ${id} is used again (R2)`)
-      if (base !== 0 && base !== newestOf(this.#store)) throw new Violation(`base ${base} is not the newest (R1)`)
-      this.#lastTriggered = id
-    }
-    if (message.type === 'checkpointsEnded') {
-      this.#endedAfter = message.newest
-      if (message.newest < newestOf(this.#store)) throw new Violation(`lists of a durable record are given up (R16)`)
-    }
-    if (message.type === 'checkpointCompleted' && !this.#store.records.has(message.checkpointId)) {
-      throw new Violation(`checkpoint ${message.checkpointId} is announced and not durable (R3)`)
-    }
-  }
-
-  /** I5: every part is the acknowledgement of an attempt of this checkpoint, or carried from the record before. */
-  #checkRecord(record: CheckpointRecord): void {
-    if (record.id > this.#endedAfter) throw new Violation(`${record.id} completes when its lists are given up (R16)`)
-    const before = this.#store.records.get(checkpointId(newestOf(this.#store)))
-    for (const vertex of record.vertices) {
-      if (vertex.subtasks.length !== vertex.parallelism) throw new Violation(`record ${record.id} lacks a subtask (I5)`)
-      for (const [index, part] of vertex.subtasks.entries()) {
-        const acked = this.#world.acks.get(`${record.id}/${part.manifest.name}`)
-        if (acked === `${vertex.vertexId}/${index}`) continue
-        const old = before?.vertices.find(({ vertexId }) => vertexId === vertex.vertexId)?.subtasks[index]
-        const isCarried = old?.finished === true && old.manifest.name === part.manifest.name
-        const again = before?.id === record.id
-        if (!isCarried && !again) throw new Violation(`record ${record.id} has a part that nobody acknowledged (I5)`)
-      }
-    }
-  }
-
-  #ended(outcome: string): void {
-    if (this.slots.attempts.size > 0) throw new Violation(`the job ended ${outcome} and an attempt lives`)
-    this.outcome = outcome
-    if (outcome !== 'FINISHED') return
-    const newest = this.#store.records.get(checkpointId(newestOf(this.#store)))
-    const parts = newest?.vertices.flatMap((vertex) => vertex.subtasks) ?? []
-    if (!parts.every((part) => part.finished)) throw new Violation('FINISHED, and the last record says otherwise (R12)')
-    const restored = this.#restored?.vertices.flatMap((vertex) => vertex.subtasks) ?? []
-    for (const { manifest } of [...parts, ...restored]) {
-      const open = this.#world.lists.get(manifest.name)?.find((list) => !this.#world.committedLists.has(list))
-      if (open !== undefined) throw new Violation(`FINISHED, and the list ${open} is not committed (R12)`)
     }
   }
 
@@ -301,12 +271,12 @@ export class JobWorld {
       case 'completeCheckpoint': {
         const { id } = effect.record
         if (!effect.repeated && luck > 0.9 && luck < 0.95) {
-          this.#undetermined = false
+          this.#rules.undetermined = false
           this.send({ type: 'completionRefused', id, error: { code: 'MR_INTERNAL', message: 'a foreign chunk' } })
           break
         }
         if (luck > 0.2 || luck < 0.1) this.#store.records.set(id, effect.record)
-        if (luck >= 0.2) this.#undetermined = false
+        if (luck >= 0.2) this.#rules.undetermined = false
         this.send(luck < 0.2 ? { type: 'completionUndetermined', id, error } : { type: 'checkpointCompleted', id })
         break
       }
@@ -336,7 +306,7 @@ export class JobWorld {
     const failed = luck < 0.2
     const error = { code: 'MR_STORAGE', message: 'the disk is full' } as const
     if (effect.type === 'markRestoredCommitted') {
-      if (!failed) this.#restoredMarked = true
+      if (!failed) this.#rules.restoredMarked = true
       this.send({ type: 'restoredMarked', error: failed ? error : undefined })
       return
     }
@@ -347,4 +317,9 @@ export class JobWorld {
       failed ? { type: 'transactionsNotRecorded', revision, error } : { type: 'transactionsRecorded', revision },
     )
   }
+}
+
+function slotsOf(taskManager: string): readonly number[] {
+  const first = Number(taskManager.slice(2)) * slotsOfTaskManager
+  return Array.from({ length: slotsOfTaskManager }, (_, index) => first + index)
 }

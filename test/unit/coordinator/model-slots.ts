@@ -40,6 +40,8 @@ export interface World {
 
 export const newWorld = (): World => ({ lists: new Map(), committedLists: new Set(), acks: new Map() })
 
+type AttemptEnd = Extract<FromSlot, { readonly type: 'finished' | 'failed' | 'canceled' }>
+
 /** The slots of a TaskManager with the attempts in them, as messages see them: every slot in order, slots in any order. */
 export class ModelSlots {
   readonly attempts = new Map<AttemptId, ModelAttempt>()
@@ -50,6 +52,9 @@ export class ModelSlots {
   readonly #random: () => number
   readonly #toSlots = new Map<number, ToSlot[]>()
   readonly #fromSlots = new Map<number, FromSlot[]>()
+  /** How attempts have ended, until a leader has recorded it. */
+  readonly ends = new Map<AttemptId, { readonly slot: number; readonly end: AttemptEnd }>()
+  readonly #lost = new Set<number>()
 
   constructor(facts: JobFacts, world: World, random: () => number) {
     this.#facts = facts
@@ -58,11 +63,28 @@ export class ModelSlots {
   }
 
   send(slot: SlotAddress, message: ToSlot): void {
+    if (this.#lost.has(slot.slotIndex)) return
     this.#toSlots.set(slot.slotIndex, [...(this.#toSlots.get(slot.slotIndex) ?? []), message])
   }
 
-  /** What can happen now. */
-  events(deliver: (message: FromSlot) => void): (() => void)[] {
+  /** The TaskManager of these slots is gone, with everything in them. */
+  lose(slots: readonly number[]): void {
+    for (const slot of slots) {
+      this.#lost.add(slot)
+      this.#toSlots.delete(slot)
+      for (const [attemptId, attempt] of this.attempts) if (attempt.slot === slot) this.attempts.delete(attemptId)
+      for (const [attemptId, end] of this.ends) if (end.slot === slot) this.ends.delete(attemptId)
+    }
+  }
+
+  /** A new leader's Hello comes after everything that was sent before; what was said to the old one may be lost with it. */
+  changeLeader(): void {
+    for (const [slot, queue] of this.#toSlots) for (const message of queue.splice(0)) this.#handle(slot, message)
+    for (const queue of this.#fromSlots.values()) if (this.#random() < 0.5) queue.splice(0)
+  }
+
+  /** What can happen now. `deliver` undefined: there is no leader. */
+  events(deliver: ((message: FromSlot) => void) | undefined): (() => void)[] {
     const events: (() => void)[] = []
     for (const [slot, queue] of this.#toSlots) {
       const message = queue[0]
@@ -74,7 +96,7 @@ export class ModelSlots {
     }
     for (const queue of this.#fromSlots.values()) {
       const message = queue[0]
-      if (message === undefined) continue
+      if (message === undefined || deliver === undefined) continue
       events.push(() => {
         queue.shift()
         deliver(message)
@@ -85,6 +107,9 @@ export class ModelSlots {
   }
 
   #say(slot: number, message: FromSlot): void {
+    if (message.type === 'finished' || message.type === 'failed' || message.type === 'canceled') {
+      this.ends.set(message.attemptId, { slot, end: message })
+    }
     const queue = this.#fromSlots.get(slot) ?? []
     queue.push(message)
     this.#fromSlots.set(slot, queue)
