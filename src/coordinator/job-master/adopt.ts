@@ -42,9 +42,10 @@ export function adoptJob(job: AdoptedJob, now: Moment): JobDecision {
       return { state, effects: [{ type: 'jobEnded', outcome, error }] }
     }
     case 'waitingForSlots':
-      return decide(state, { type: 'start' }, now)
+      return inSequence(state, [expectLatest, (current) => decide(current, { type: 'start' }, now)])
     case 'locatingSplits':
       return inSequence(state, [
+        expectLatest,
         (current) => withoutLostSlots(current, attempts),
         prepareSlots,
         requestLostSlots,
