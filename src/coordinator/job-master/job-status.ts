@@ -61,7 +61,7 @@ export function jobStatus(state: JobMasterState, reported: ReportedMetrics): Job
     lastFailure: state.lastFailure,
     error: phase.type === 'ending' || phase.type === 'ended' ? phase.error : undefined,
     vertices: vertexStatuses(state, reported),
-    taskManagers: [...new Set(state.slots.map(({ taskManager }) => taskManager))],
+    taskManagers: [...new Set(state.slots.flatMap((slot) => slot?.taskManager ?? []))],
   }
 }
 
