@@ -94,7 +94,7 @@ export function slotHostConformance({ host, blobStore }: HostUnderTest): void {
   )
 
   test('a restart from a checkpoint in the middle gives every record exactly once', async () => {
-    const slots = await clusterOf({ count: 20_000, rate: 40_000, checkpoints: true })
+    const slots = await clusterOf({ count: 20_000, rate: 8_000, checkpoints: true })
     await slots.start()
     await slots.deploy()
     await slots.checkpoint()
