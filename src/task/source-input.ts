@@ -54,6 +54,7 @@ export class SourceInput implements TaskInput {
   /** Between two turns of the generators and of idleness. */
   readonly #tickMs: number
   #nextTickAt: number
+  readonly #splitIds = new Set<string>()
   #trigger: CheckpointBarrier | undefined
   #settled = 0
   #state: 'reading' | 'lastWatermark' | 'end' | 'ended' = 'reading'
@@ -102,10 +103,15 @@ export class SourceInput implements TaskInput {
     return this.#reader.lag?.() ?? Number.NaN
   }
 
+  /** Those that it has already are left out: a new leader tells all again (R22, R23). */
   addSplits(splits: readonly SourceSplit[]): void {
-    if (splits.length === 0) return
-    for (const split of splits) this.#watermarks.addPart(split.id)
-    this.#reader.addSplits(splits)
+    const added = splits.filter(({ id }) => !this.#splitIds.has(id))
+    if (added.length === 0) return
+    for (const { id } of added) {
+      this.#splitIds.add(id)
+      this.#watermarks.addPart(id)
+    }
+    this.#reader.addSplits(added)
   }
 
   /** Stops as if the input had ended (`--drain`). */

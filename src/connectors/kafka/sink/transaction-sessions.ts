@@ -43,8 +43,10 @@ export class TransactionSessions {
     return session
   }
 
+  /** A mark below what was asked for comes from a new leader: the request was lost with the one before (R22). */
   granted(mark: number): void {
     this.rotation.raise(mark)
+    if (mark < this.#requested) this.#options.requestIds(this.#requested)
   }
 
   /** Its interval is over: it will be listed. */
