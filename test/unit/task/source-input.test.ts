@@ -174,6 +174,12 @@ test('a subtask without splits is idle by itself, and active with its first spli
   expect(run()).toEqual(['active'])
 })
 
+test('splits that it has already are not added again, wherever a new leader says they begin (R22, R23)', () => {
+  const { input, reader } = sourceOf({ splits: ['a'] })
+  for (let leader = 0; leader < 2; leader++) input.addSplits([split('a'), split('late')])
+  expect(reader.splits.map(({ id }) => id)).toEqual(['a', 'late'])
+})
+
 const withIdleness: WatermarkSpecification<unknown> = { ...ascending, idleTimeoutMs: 1000 }
 
 test('a split without records for the idle timeout holds back nothing; its next record makes it active first', () => {
