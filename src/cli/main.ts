@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { errorData } from '../common/errors.ts'
+import { addClusterCommands } from './cluster-commands.ts'
 import { engineVersion } from './engine-version.ts'
 import { errorText } from './error-text.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
@@ -27,7 +28,7 @@ function program(): Command {
     .showHelpAfterError('(millrace --help shows the commands, millrace <command> --help its flags)')
   millrace
     .command('run')
-    .description('run a job in this process until it ends')
+    .description('run a job until it ends: in this process, or on a cluster with -m')
     .argument('<job file>', 'the job: a .ts, .mts, .js or .mjs file whose default export is job(…)')
     .argument('[args...]', 'arguments of the job, after --')
     .option('-p, --parallelism <n>', 'parallelism of operators that set none (default: the number of cores)')
@@ -38,6 +39,8 @@ function program(): Command {
     )
     .option('--drain', 'Ctrl-C ends the sources and lets all windows fire, instead of stopping after a last checkpoint')
     .addOption(defineOption())
+    .option('-m, --jobmanager <host:port,…>', 'run on the cluster of these JobManagers')
+    .option('-d, --detached', 'with -m: print the id of the job and leave it to the cluster')
     .option('--json', 'print one final line of JSON')
     .action(async (file: string, jobArguments: string[], flags: RunFlags) => {
       process.exitCode = await runCommand(file, jobArguments, flags)
@@ -53,6 +56,7 @@ function program(): Command {
     .action(async (file: string, jobArguments: string[], flags: PlanFlags) => {
       process.exitCode = await planCommand(file, jobArguments, flags)
     })
+  addClusterCommands(millrace, defineOption)
   return millrace
 }
 

@@ -20,16 +20,20 @@ export interface ConfigurationFlags {
 
 /**
  * The configuration of a command: flags over `MILLRACE_…` variables over `millrace.yaml` in the folder. Operators that
- * set no parallelism get as many subtasks as there are cores.
+ * set no parallelism get as many subtasks as there are cores, or as `defaultParallelism` says.
  * @throws MillraceError MR_CONFIGURATION
  */
-export async function loadConfiguration(folder: string, flags: ConfigurationFlags): Promise<Configuration> {
+export async function loadConfiguration(
+  folder: string,
+  flags: ConfigurationFlags,
+  defaultParallelism = availableParallelism(),
+): Promise<Configuration> {
   return resolveConfiguration([
     parallelismLayer(flags.parallelism),
     flagLayer(flags.define),
     environmentLayer(process.env),
     await fileLayer(join(folder, 'millrace.yaml')),
-    { origin: 'defaults', entries: [['parallelism.default', String(availableParallelism())]] },
+    { origin: 'defaults', entries: [['parallelism.default', String(defaultParallelism)]] },
   ])
 }
 
