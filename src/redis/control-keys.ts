@@ -11,6 +11,8 @@ export interface ControlKeys {
   readonly epoch: string
   /** Another one where Redis has lost its data (I12). */
   readonly incarnation: string
+  /** Set of incarnations whose loss was accepted (R25). */
+  readonly acceptedLosses: string
   readonly leaderAddress: string
   readonly leaderInbox: string
   readonly taskManagers: string
@@ -41,6 +43,7 @@ export function controlKeys(clusterId: string): ControlKeys {
     leader: `${prefix}leader`,
     epoch: `${prefix}epoch`,
     incarnation: `${prefix}incarnation`,
+    acceptedLosses: `${prefix}accepted-losses`,
     leaderAddress: `${prefix}leader-address`,
     leaderInbox: `${prefix}inbox:leader`,
     taskManagers: `${prefix}taskmanagers`,

@@ -21,6 +21,7 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
   network: ['common', 'task'],
   'actors/runtime': ['common', 'actors/transport'],
   'actors/transport': ['common', 'redis', 'actors/runtime'],
+  'actors/election': ['common', 'redis', 'coordinator'],
   actors: ['common', 'coordinator', 'task', 'network', 'graph', 'state', 'actors/runtime', 'actors/transport'],
   connectors: ['common', 'config', 'api', 'graph', 'state', 'formats'],
   rest: ['common', 'config', 'coordinator', 'graph', 'state', 'actors'],
