@@ -23,6 +23,10 @@ const statusCodes: Readonly<Partial<Record<ErrorCode, number>>> = {
   MR_RUN_LOCKED: 409,
   MR_REQUEST_TOO_LARGE: 413,
   MR_NO_LEADER: 503,
+  // Whoever leads next gives the first answer to a repeated request (R24).
+  MR_FENCED: 503,
+  MR_REDIS_UNAVAILABLE: 503,
+  MR_REDIS_UNDETERMINED: 503,
 }
 
 /** What a client may repeat, with the same `requestId`, until someone leads. */
