@@ -1,28 +1,45 @@
 import { errorData, messageOf } from '../common/errors.ts'
 import type { Timer } from '../common/ports.ts'
-import { type JobRecord, type RestoreReference, readRecord } from '../coordinator/job-master/job-record.ts'
+import { heldSlots, type JobRecord, type RestoreReference, readRecord } from '../coordinator/job-master/job-record.ts'
 import { type AdoptionFacts, restoreReferences } from '../coordinator/job-master/recorded-state.ts'
 import type { RestorePoint } from '../coordinator/restore.ts'
 import type { Inventory } from '../coordinator/task-manager/inventory.ts'
 import type { CheckpointStore } from '../state/checkpoint-store.ts'
-import type { JobMasterInbox } from './addresses.ts'
+import { type JobMasterInbox, jobManagerReference } from './addresses.ts'
 import { JobMaster, type JobMasterResources, type JobMasterStart } from './job-master.ts'
 import { isFenced } from './recorded-effects.ts'
 import type { Actor, ActorContext, Sender } from './runtime/actor.ts'
 
 const retryMs = 500
 
+/** Before the job is taken over: what TaskManagers and clients say counts. The rest was for a JobMaster that is no more. */
+const keptEarly: ReadonlySet<JobMasterInbox['type']> = new Set([
+  'attempt',
+  'metrics',
+  'taskManagerLost',
+  'vacate',
+  'cancelJob',
+  'suspendJob',
+  'drainJob',
+  'checkpointJob',
+])
+
 /**
  * The JobMaster of a job that ran under the leader before. It is there before the TaskManagers are asked what they have,
- * so that nothing they say is lost, and takes the job over when all have answered (R23).
+ * so that nothing they say is lost, and takes the job over when all have answered (R23). Where messages may have been lost
+ * later, it takes the job over again in the same way: nothing is replayed (R22).
  */
 export class AdoptingJobMaster implements Actor<JobMasterInbox> {
   readonly #context: ActorContext<JobMasterInbox>
-  readonly #record: JobRecord
   readonly #client: string
   readonly #resources: JobMasterResources
   /** What came before the job was taken over. */
   readonly #early: (readonly [JobMasterInbox, Sender])[] = []
+  #record: JobRecord
+  /** Of the last `inventoriesWanted`; 0: the inventories come without asking. */
+  #request = 0
+  /** The JobMaster before is being ended. */
+  #handingOver: Promise<void> | undefined
   #inventories: readonly Inventory[] | undefined
   #jobMaster: JobMaster | undefined
   #retry: Timer | undefined
@@ -40,36 +57,67 @@ export class AdoptingJobMaster implements Actor<JobMasterInbox> {
   }
 
   receive(message: JobMasterInbox, sender: Sender): void {
-    if (this.#jobMaster !== undefined) {
+    if (message.type === 'adoptAgain') {
+      this.interrupted()
+    } else if (this.#jobMaster !== undefined) {
       this.#jobMaster.receive(message, sender)
     } else if (message.type === 'adopt') {
-      if (this.#inventories === undefined) void this.#readFacts()
-      this.#inventories ??= message.inventories
-    } else {
+      // What was made before the last gap is not all there is.
+      if (this.#inventories !== undefined || (message.request ?? 0) !== this.#request) return
+      this.#inventories = message.inventories
+      void this.#readFacts(this.#request)
+    } else if (keptEarly.has(message.type)) {
       this.#early.push([message, sender])
     }
+  }
+
+  /** Messages of a TaskManager, or to it, may be lost: all are asked what they have (R22). */
+  interrupted(): void {
+    const jobMaster = this.#jobMaster
+    if (jobMaster?.hasEnded === true) return
+    this.#request++
+    this.#inventories = undefined
+    this.#retry?.cancel()
+    if (jobMaster === undefined) {
+      if (this.#handingOver === undefined) this.#wantInventories()
+      return
+    }
+    this.#jobMaster = undefined
+    this.#handingOver = jobMaster.handOver().then((record) => {
+      this.#record = record
+      this.#handingOver = undefined
+      this.#wantInventories()
+    })
+  }
+
+  #wantInventories(): void {
+    if (this.#ended) return
+    const { jobId } = this.#record.submission
+    const held = heldSlots(this.#record)
+    this.#context.tell(jobManagerReference, { type: 'inventoriesWanted', jobId, request: this.#request, held })
   }
 
   async ended(): Promise<void> {
     this.#ended = true
     this.#retry?.cancel()
+    await this.#handingOver
     await this.#jobMaster?.ended()
   }
 
   /** A store that can not be read is tried again for as long as this process leads. */
-  async #readFacts(): Promise<void> {
+  async #readFacts(request: number): Promise<void> {
     const { checkpointStore, restoredStore, logger, ports } = this.#resources
     try {
       const facts = await adoptionFacts(this.#record, { own: checkpointStore, restored: restoredStore })
-      if (!this.#ended) this.#takeOver(facts)
+      if (!this.#ended && request === this.#request) this.#takeOver(facts)
     } catch (error) {
-      if (this.#ended) return
+      if (this.#ended || request !== this.#request) return
       if (isFenced(error)) {
         this.#context.stop()
         return
       }
       logger.warn({ error: errorData(error) }, `the job can not be taken over yet: ${messageOf(error)}`)
-      this.#retry = ports.clock.schedule(retryMs, () => void this.#readFacts())
+      this.#retry = ports.clock.schedule(retryMs, () => void this.#readFacts(request))
     }
   }
 

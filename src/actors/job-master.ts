@@ -9,6 +9,7 @@ import { decide } from '../coordinator/job-master/decide.ts'
 import { remoteSlotsOf } from '../coordinator/job-master/deployment.ts'
 import { assertInvariants } from '../coordinator/job-master/invariants.ts'
 import {
+  type JobRecord,
   type JobRecords,
   type RecordableSubmission,
   recordChanged,
@@ -18,6 +19,7 @@ import { type JobStatus, jobStatus } from '../coordinator/job-master/job-status.
 import type { JobMasterEffect, JobMasterMessage, JobTimer } from '../coordinator/job-master/messages.ts'
 import { noMetrics, type ReportedMetrics, withReport } from '../coordinator/job-master/metrics.ts'
 import { type JobMasterState, newJobMaster, type SlotAddress } from '../coordinator/job-master/state.ts'
+import { isVacated, type Vacating, vacatingOf } from '../coordinator/job-master/vacating.ts'
 import type { SlotJob } from '../coordinator/task-manager/state.ts'
 import type { CheckpointStore } from '../state/checkpoint-store.ts'
 import { clientReference, type JobMasterInbox, jobManagerReference, taskManagerReference } from './addresses.ts'
@@ -62,6 +64,9 @@ export class JobMaster implements Actor<JobMasterInbox> {
   readonly #recorded: RecordedEffects | undefined
   /** Who waits for the answer to a request, by its id (R24). */
   readonly #askers = new Map<string, readonly Sender[]>()
+  /** TaskManagers that want to leave (R29). */
+  readonly #vacating: Vacating[] = []
+  #handedOver = false
   #state: JobMasterState
   #metrics: ReportedMetrics = noMetrics
   #publishedStatus = ''
@@ -76,7 +81,9 @@ export class JobMaster implements Actor<JobMasterInbox> {
       start: { jobId, job, plan, blobStore },
       cancellationTimeoutMs: plan.configuration.cancellationTimeoutMs,
     }
-    const tellSelf = (message: JobMasterMessage): void => context.tell(context.self, message)
+    const tellSelf = (message: JobMasterMessage): void => {
+      if (!this.#handedOver) context.tell(context.self, message)
+    }
     const stores = { own: resources.checkpointStore, restored: resources.restoredStore }
     this.#storage = new CheckpointStorage(stores, tellSelf, resources.logger, () => context.stop())
     const { clock } = resources.ports
@@ -100,7 +107,12 @@ export class JobMaster implements Actor<JobMasterInbox> {
         this.#metrics = withReport(this.#metrics, message.slot, message.report)
         break
       case 'adopt':
+      case 'adoptAgain':
         // It has no use for inventories: it leads this job already.
+        break
+      case 'vacate':
+        this.#vacating.push(vacatingOf(this.#state, message.taskManager))
+        this.#follow(decide(this.#state, { type: 'checkpointJob' }, this.#moment()), false)
         break
       default:
         if ('requestId' in message && message.requestId !== undefined) {
@@ -111,7 +123,26 @@ export class JobMaster implements Actor<JobMasterInbox> {
           this.#acknowledgeEnds(sender.address, [message.event.attemptId])
         }
     }
+    this.#tellVacated()
     this.#publish()
+  }
+
+  /** Nothing of it is left to do but to say so. */
+  get hasEnded(): boolean {
+    return this.#state.phase.type === 'ended'
+  }
+
+  /**
+   * Ends it for another one to take the job over in this process; what has been decided and not performed is not
+   * performed any more. Gives the record as it is then, for that one to write first.
+   */
+  async handOver(): Promise<JobRecord> {
+    this.#handedOver = true
+    const record = recordOf(this.#state, this.#submission, this.#moment())
+    await this.ended()
+    // What the store is doing has an outcome, which is to be found there.
+    await this.#storage.idle()
+    return record
   }
 
   /** Also where it has failed itself, so that the sources' connections are closed. */
@@ -138,6 +169,16 @@ export class JobMaster implements Actor<JobMasterInbox> {
     this.#recorded?.perform(() =>
       this.#context.tell(taskManagerReference(taskManager), { type: 'endsAcknowledged', jobId, attemptIds }),
     )
+  }
+
+  /** R29: the JobManager lets a TaskManager go when this job can go on elsewhere. */
+  #tellVacated(): void {
+    const { jobId } = this.#state.facts
+    for (const vacating of this.#vacating.filter((candidate) => isVacated(this.#state, candidate))) {
+      const { taskManager } = vacating
+      this.#vacating.splice(this.#vacating.indexOf(vacating), 1)
+      this.#context.tell(jobManagerReference, { type: 'vacated', taskManager, jobId })
+    }
   }
 
   #recordIn(records: JobRecords): RecordedEffects {
@@ -272,8 +313,9 @@ export class JobMaster implements Actor<JobMasterInbox> {
   /** The client has its result when everything that was to be written is written. */
   async #end(): Promise<void> {
     this.#timers.cancelAll()
-    this.#context.tell(jobManagerReference, { type: 'jobEnded', jobId: this.#state.facts.jobId })
-    const { phase } = this.#state
+    const { facts, phase } = this.#state
+    const outcome = phase.type === 'ended' ? { outcome: phase.outcome } : {}
+    this.#context.tell(jobManagerReference, { type: 'jobEnded', jobId: facts.jobId, ...outcome })
     if (phase.type === 'ended') this.#storage.ended(phase.outcome)
     await this.#storage.idle()
     await this.#enumerators.close()

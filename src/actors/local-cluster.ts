@@ -116,8 +116,10 @@ class ActorCluster implements LocalCluster {
     this.#system.spawn<Parameters<JobManager['receive']>[0]>(jobManagerReference.address, (context) => {
       return new JobManager(context, {
         slotRequestTimeoutMs: 0,
-        startJobMaster: (submission, client) => (inner) =>
-          new JobMaster(inner, { submission, client }, this.#resourcesOf(submission.jobId)),
+        startJobMaster: (job) => (inner) => {
+          if (job.type === 'adopted') throw new MillraceError('MR_INTERNAL', 'a local cluster has no stored jobs')
+          return new JobMaster(inner, job, this.#resourcesOf(job.submission.jobId))
+        },
       })
     })
     const links = new InProcessLinks()

@@ -9,16 +9,17 @@ import {
   newTaskManager,
   type SlotJob,
   type TaskManagerEffect,
-  type TaskManagerMessage,
   type TaskManagerState,
   type TaskManagerTimer,
 } from '../coordinator/task-manager/state.ts'
 import type { RemoteLinks } from '../network/remote-links.ts'
 import type { PortHandle, SlotExit, SlotHandle, SlotHost } from '../task/slot-host.ts'
 import type { FromSlot, SlotMemory } from '../task/slot-protocol.ts'
-import { jobManagerReference, jobMasterReference } from './addresses.ts'
+import { jobManagerReference, jobMasterReference, type TaskManagerInbox } from './addresses.ts'
+import type { TaskManagerCluster } from './cluster-ports.ts'
 import { KeyedTimers } from './keyed-timers.ts'
 import type { Actor, ActorContext } from './runtime/actor.ts'
+import { isMembershipMessage, TaskManagerMember } from './task-manager-member.ts'
 
 export interface TaskManagerOptions {
   readonly clock: Clock
@@ -31,40 +32,59 @@ export interface TaskManagerOptions {
   readonly dataAddress: string
   /** Ends the process at once: a thread is stuck in native code (R32). */
   readonly killProcess: (error: ErrorData) => void
+  /** undefined: the only leader there is lives in this process. */
+  readonly cluster?: TaskManagerCluster
 }
 
 /** The shell of the slots of one process. */
-export class TaskManager implements Actor<TaskManagerMessage> {
-  readonly #context: ActorContext<TaskManagerMessage>
+export class TaskManager implements Actor<TaskManagerInbox> {
+  readonly #context: ActorContext<TaskManagerInbox>
   readonly #options: TaskManagerOptions
   readonly #timers: KeyedTimers<TaskManagerTimer>
   readonly #handles = new Map<number, SlotHandle>()
+  readonly #member: TaskManagerMember | undefined
   /** What waits for the last thread's exit. */
   #onLastExit: (() => void) | undefined
   #state: TaskManagerState
 
-  constructor(context: ActorContext<TaskManagerMessage>, options: TaskManagerOptions) {
+  constructor(context: ActorContext<TaskManagerInbox>, options: TaskManagerOptions) {
     this.#context = context
     this.#options = options
     this.#timers = new KeyedTimers((delayMs, timer) => context.schedule(delayMs, { type: 'timer', timer }))
-    this.#state = newTaskManager(options.numberOfTaskSlots)
-    options.remoteLinks.onLost(({ deployments, error }) => {
+    const { numberOfTaskSlots: numberOfSlots, dataAddress, cluster } = options
+    this.#state = newTaskManager(numberOfSlots, cluster !== undefined)
+    options.remoteLinks.onLost(({ taskManager, deployments, error, isPeerLost }) => {
       context.tell(context.self, { type: 'linksLost', deployments, error })
+      if (isPeerLost) context.tell(context.self, { type: 'peerLost', taskManager })
     })
-    const { numberOfTaskSlots: numberOfSlots, dataAddress } = options
-    const taskManager = context.self.address
-    context.tell(jobManagerReference, { type: 'registerTaskManager', taskManager, numberOfSlots, dataAddress })
+    if (cluster === undefined) {
+      const registration = { taskManager: context.self.address, numberOfSlots, dataAddress, host: '', pid: 0 }
+      context.tell(jobManagerReference, { type: 'registerTaskManager', ...registration })
+    } else {
+      const facts = { cluster, numberOfSlots, dataAddress, state: () => this.#state }
+      this.#member = new TaskManagerMember(context, facts)
+    }
   }
 
-  receive(message: TaskManagerMessage): void {
+  receive(message: TaskManagerInbox): void {
+    if (isMembershipMessage(message)) {
+      this.#member?.receive(message)
+      return
+    }
     const { state, effects } = decide(this.#state, message)
     this.#state = state
     for (const effect of effects) this.#perform(effect)
   }
 
+  /** R22. */
+  interrupted(): void {
+    void this.#member?.interrupted()
+  }
+
   /** Ends every thread, and waits until they have gone; past the time limit the process has to go (R32). */
   async ended(): Promise<void> {
     this.#timers.cancelAll()
+    this.#member?.end()
     if (this.#handles.size === 0) return
     const gone = new Promise<void>((resolve) => {
       this.#onLastExit = resolve

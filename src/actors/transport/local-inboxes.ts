@@ -27,6 +27,11 @@ export class LocalInboxes {
     return this.#inboxes.get(to)?.put(envelope) ?? 'unknown'
   }
 
+  /** One actor of the process is told so. */
+  interruptOne(address: Address, reason: string): void {
+    this.#inboxes.get(address)?.interrupt(reason)
+  }
+
   /** Every actor of the process is told that messages to it may have been lost (R22). */
   interrupt(reason: string): void {
     for (const inbox of [...this.#inboxes.values()]) inbox.interrupt(reason)

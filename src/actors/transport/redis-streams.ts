@@ -48,6 +48,9 @@ export class RedisStreamsTransport implements Transport {
   readonly #inboxes: LocalInboxes
   #position: string
   readonly #appends = new Set<Promise<void>>()
+  /** Who has sent messages that may not have been appended (R22). */
+  readonly #unsure = new Set<Address>()
+  #unsureToldAt = Number.NEGATIVE_INFINITY
   /** When something was read, or the stream was found to be as it should. */
   #newsAt: number
   #closed = false
@@ -94,11 +97,15 @@ export class RedisStreamsTransport implements Transport {
 
   connect(from: Address, token: string): Connection {
     const sequences = new Map<Address, number>()
+    let numberedUnder: string | undefined
     return {
       send: (to, body) => {
+        const leaderToken = this.#options.leaderToken()
+        // Numbers start anew with each leader, which misses nothing that was told to the one before (R22).
+        if (leaderToken !== numberedUnder) sequences.clear()
+        numberedUnder = leaderToken
         const sequence = (sequences.get(to) ?? 0) + 1
         sequences.set(to, sequence)
-        const leaderToken = this.#options.leaderToken()
         const envelope = { protocolVersion: 1, from, token, sequence, body } as const
         return this.#send(leaderToken === undefined ? envelope : { ...envelope, leaderToken }, to)
       },
@@ -117,21 +124,26 @@ export class RedisStreamsTransport implements Transport {
     const stream = this.#options.streamOf(to)
     if (this.#closed || stream === this.#options.stream) return 'unknown'
     if (this.#appends.size >= appendsInFlightLimit) return 'full'
-    const appended = this.#append(stream, to, encodeEnvelope({ to, envelope })).finally(() =>
+    const appended = this.#append(stream, { from: envelope.from, to }, encodeEnvelope({ to, envelope })).finally(() =>
       this.#appends.delete(appended),
     )
     this.#appends.add(appended)
     return 'accepted'
   }
 
-  async #append(stream: string, to: Address, bytes: Buffer): Promise<void> {
+  async #append(
+    stream: string,
+    { from, to }: { readonly from: Address; readonly to: Address },
+    bytes: Buffer,
+  ): Promise<void> {
     const { client, logger, onFenced } = this.#options
     try {
       const outcome = await client.append(stream, bytes)
       if (outcome === 'fenced') onFenced()
       else if (outcome !== 'appended') logger.debug({ stream, to, outcome }, 'message not delivered')
     } catch (error) {
-      // Lost or not: the receiver knows by the numbers.
+      // Lost or not: the receiver knows by the numbers of the next message, if there is one; so the sender is told too.
+      this.#unsure.add(from)
       if (!this.#closed) logger.debug({ stream, to }, `message not delivered: ${messageOf(error)}`)
     }
   }
@@ -163,9 +175,19 @@ export class RedisStreamsTransport implements Transport {
     for (const entry of entries) this.#accept(entry)
     const now = clock.monotonicMs()
     if (entries.length > 0) this.#newsAt = now
+    this.#tellUnsure(now)
     if (now - this.#newsAt < silenceMs) return
     await this.#compare()
     this.#newsAt = clock.monotonicMs()
+  }
+
+  /** Only when Redis answers again, and now and then: what they send then may fail too. */
+  #tellUnsure(now: number): void {
+    if (this.#unsure.size === 0 || now - this.#unsureToldAt < readWaitMs) return
+    this.#unsureToldAt = now
+    const senders = [...this.#unsure]
+    this.#unsure.clear()
+    for (const sender of senders) this.#inboxes.interruptOne(sender, 'a message of it may be lost')
   }
 
   #accept({ id, bytes }: StreamEntry): void {

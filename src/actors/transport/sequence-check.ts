@@ -1,7 +1,8 @@
 import type { Delivery, Envelope } from './transport.ts'
 
 /**
- * The receiving side of R22: what has been handled of each sender's token. A repeated message is dropped, since acting
+ * The receiving side of R22: what has been handled of each sender's token, under each leader: a new leader misses nothing
+ * that was told to the one before. A repeated message is dropped, since acting
  * twice on one equals once only here (I9); a gap is reported before the message that showed it.
  */
 export class SequenceCheck {
@@ -10,7 +11,7 @@ export class SequenceCheck {
 
   /** The delivery of a message that has arrived; undefined: a repeat. */
   check(envelope: Envelope): Delivery | undefined {
-    const sender = `${envelope.from} ${envelope.token}`
+    const sender = `${envelope.from} ${envelope.token} ${envelope.leaderToken ?? ''}`
     const expected = (this.#handled.get(sender) ?? 0) + 1
     if (envelope.sequence < expected) return undefined
     this.#handled.set(sender, envelope.sequence)

@@ -45,7 +45,7 @@ export interface Envelope {
   readonly from: Address
   /** Of this life of the sender: numbers start anew with each (R22). */
   readonly token: string
-  /** From 1, without gaps, for each (sender, token, receiver). */
+  /** From 1, without gaps, for each (sender, token, leader's token, receiver). */
   readonly sequence: number
   /** From a leader: its fencing token. To a leader: the newest token that the sender obeys (I4). */
   readonly leaderToken?: string

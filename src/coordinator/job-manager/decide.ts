@@ -1,6 +1,8 @@
 import type { JobId } from '../../common/ids.ts'
-import { type Decision, inSequence, unchanged, unreachable } from '../decision.ts'
-import type { JobManagerEffect, JobManagerMessage, JobManagerState, KnownSlot, SlotRequest } from './state.ts'
+import { type Decision, unchanged } from '../decision.ts'
+import { decideMembership, registered } from './members.ts'
+import { grantWaiting, refuse, requestSlots, slotFreed, slotsLost, withSlotsOf } from './slots.ts'
+import type { JobManagerEffect, JobManagerMessage, JobManagerState } from './state.ts'
 
 type JobManagerDecision = Decision<JobManagerState, JobManagerEffect>
 
@@ -8,47 +10,27 @@ type JobManagerDecision = Decision<JobManagerState, JobManagerEffect>
 export function decide(state: JobManagerState, message: JobManagerMessage): JobManagerDecision {
   switch (message.type) {
     case 'registerTaskManager':
-      return grantWaiting(withTaskManager(state, message))
+      return state.membership === undefined ? grantWaiting(withSlotsOf(state, message)) : registered(state, message)
     case 'taskManagerLost':
-      return taskManagerLost(state, message.taskManager)
+      return slotsLost(state, message.taskManager)
     case 'submitJob':
       return submitJob(state, message)
+    case 'jobRecorded':
+      return jobRecorded(state, message.jobId)
+    case 'jobNotRecorded':
+      return unchanged({ ...state, jobs: state.jobs.filter((job) => job.jobId !== message.jobId) })
     case 'requestSlots':
       return requestSlots(state, message)
     case 'jobEnded':
-      return jobEnded(state, message.jobId)
+      return jobEnded(state, message)
+    case 'jobMasterGone':
+      return jobMasterGone(state, message.jobId)
     case 'slotFreed':
       return slotFreed(state, message)
     case 'slotRequestTimeout':
-      return refuse(state, message.jobId)
+      return refuse(state, message.request)
     default:
-      return unreachable(message)
-  }
-}
-
-function withTaskManager(
-  state: JobManagerState,
-  registered: Extract<JobManagerMessage, { readonly type: 'registerTaskManager' }>,
-): JobManagerState {
-  const { taskManager, numberOfSlots, dataAddress } = registered
-  const others = state.slots.filter((slot) => slot.address.taskManager !== taskManager)
-  const own = Array.from({ length: numberOfSlots }, (_, slotIndex): KnownSlot => {
-    return { address: { taskManager, slotIndex }, dataAddress, jobId: undefined, releasing: false }
-  })
-  return { ...state, slots: [...others, ...own] }
-}
-
-function taskManagerLost(state: JobManagerState, taskManager: string): JobManagerDecision {
-  const lost = state.slots.filter((slot) => slot.address.taskManager === taskManager)
-  const jobs = new Set(lost.flatMap(({ jobId, releasing }) => (jobId === undefined || releasing ? [] : [jobId])))
-  const without = { ...state, slots: state.slots.filter((slot) => !lost.includes(slot)) }
-  const refused = refuseHopeless(without)
-  return {
-    state: refused.state,
-    effects: [
-      ...[...jobs].map((jobId) => ({ type: 'tellJobMaster', jobId, lost: taskManager }) as const),
-      ...refused.effects,
-    ],
+      return decideMembership(state, message)
   }
 }
 
@@ -58,66 +40,59 @@ function submitJob(
   message: Extract<JobManagerMessage, { readonly type: 'submitJob' }>,
 ): JobManagerDecision {
   const { requestId, client, submission } = message
-  const answer = { type: 'submitted', client, jobId: submission.jobId } as const
-  if (state.jobs.some((job) => job.requestId === requestId)) return { state, effects: [answer] }
-  const job = { jobId: submission.jobId, requestId, running: true }
+  const known = state.jobs.find((job) => job.requestId === requestId)
+  if (known?.recording !== undefined) {
+    const recording = { clients: [...known.recording.clients, client] }
+    return unchanged({ ...state, jobs: state.jobs.map((job) => (job === known ? { ...job, recording } : job)) })
+  }
+  const { jobId } = submission
+  if (known !== undefined) return { state, effects: [{ type: 'submitted', client, jobId: known.jobId }] }
+  const job = { jobId, requestId, running: true }
+  if (state.membership === undefined) {
+    return {
+      state: { ...state, jobs: [...state.jobs, job] },
+      effects: [
+        { type: 'submitted', client, jobId },
+        { type: 'startJobMaster', submission, client },
+      ],
+    }
+  }
+  const recorded = { ...job, recording: { clients: [client] } }
   return {
-    state: { ...state, jobs: [...state.jobs, job] },
-    effects: [answer, { type: 'startJobMaster', submission, client }],
+    state: { ...state, jobs: [...state.jobs, recorded] },
+    effects: [{ type: 'recordJob', submission, requestId, client }],
   }
 }
 
-function requestSlots(state: JobManagerState, request: SlotRequest): JobManagerDecision {
-  const { jobId, count } = request
-  const granted = grantWaiting({ ...state, waiting: [...state.waiting, { jobId, count }] })
-  if (!granted.state.waiting.some((waiting) => waiting.jobId === jobId)) return granted
-  if (state.slotRequestTimeoutMs === 0) return inSequence(granted.state, [() => granted, refuseHopeless])
-  const timer = { type: 'setTimer', jobId, delayMs: state.slotRequestTimeoutMs } as const
-  return { state: granted.state, effects: [...granted.effects, timer] }
-}
-
-/**
- * Where no TaskManager can come later: refuses the requests for which those before them leave too few slots. Slots whose
- * threads are about to end are as good as there: waiting for them takes milliseconds.
- */
-function refuseHopeless(state: JobManagerState): JobManagerDecision {
-  if (state.slotRequestTimeoutMs > 0) return unchanged(state)
-  let left = state.slots.filter((slot) => slot.jobId === undefined || slot.releasing).length
-  for (const { jobId, count } of state.waiting) {
-    left -= count
-    if (left < 0) return inSequence(state, [(current) => refuse(current, jobId), refuseHopeless])
-  }
-  return unchanged(state)
-}
-
-/** All slots of a request at once or none, first come first served, so that two jobs never wait for each other's slots. */
-function grantWaiting(state: JobManagerState): JobManagerDecision {
-  const request = state.waiting[0]
-  if (request === undefined) return unchanged(state)
-  const free = state.slots.filter((slot) => slot.jobId === undefined)
-  if (free.length < request.count) return unchanged(state)
-  const taken = free.slice(0, request.count)
-  const slots = state.slots.map((slot) => (taken.includes(slot) ? { ...slot, jobId: request.jobId } : slot))
-  const rest = grantWaiting({ ...state, slots, waiting: state.waiting.slice(1) })
-  const granted = taken.map(({ address, dataAddress }) => ({ ...address, dataAddress }))
-  const grant = { type: 'grantSlots', jobId: request.jobId, slots: granted } as const
-  return { state: rest.state, effects: [grant, ...rest.effects] }
-}
-
-function refuse(state: JobManagerState, jobId: JobId): JobManagerDecision {
-  const request = state.waiting.find((waiting) => waiting.jobId === jobId)
-  if (request === undefined) return unchanged(state)
-  const available = state.slots.filter((slot) => slot.jobId === undefined).length
-  const waiting = state.waiting.filter((other) => other !== request)
-  const rest = grantWaiting({ ...state, waiting })
+/** Only now is the client answered: a leader that dies after that leaves the job to the next one (R24). */
+function jobRecorded(state: JobManagerState, jobId: JobId): JobManagerDecision {
+  const job = state.jobs.find((candidate) => candidate.jobId === jobId)
+  if (job?.recording === undefined) return unchanged(state)
+  const { recording, ...rest } = job
+  const answers = recording.clients.map((client) => ({ type: 'submitted', client, jobId }) as const)
   return {
-    state: rest.state,
-    effects: [{ type: 'refuseSlots', jobId, required: request.count, available }, ...rest.effects],
+    state: { ...state, jobs: state.jobs.map((other) => (other === job ? rest : other)) },
+    effects: [...answers, { type: 'adoptJob', jobId }, { type: 'giveInventories', jobId, request: 0, inventories: [] }],
   }
 }
 
-function jobEnded(state: JobManagerState, jobId: JobId): JobManagerDecision {
-  const jobs = state.jobs.map((job) => (job.jobId === jobId ? { ...job, running: false } : job))
+/** It has done all that was to be done, if it has said how the job ended: else this process leads no more. */
+function jobMasterGone(state: JobManagerState, jobId: JobId): JobManagerDecision {
+  const job = state.jobs.find((candidate) => candidate.jobId === jobId)
+  if (state.membership === undefined || job === undefined) return unchanged(state)
+  if (job.running) return { state, effects: [{ type: 'ledNoMore', jobId }] }
+  const { outcome } = job
+  return outcome === 'FINISHED' || outcome === 'CANCELED'
+    ? { state, effects: [{ type: 'forgetJob', jobId }] }
+    : unchanged(state)
+}
+
+function jobEnded(
+  state: JobManagerState,
+  { jobId, outcome }: Extract<JobManagerMessage, { readonly type: 'jobEnded' }>,
+): JobManagerDecision {
+  const end = { running: false, ...(outcome === undefined ? {} : { outcome }) }
+  const jobs = state.jobs.map((job) => (job.jobId === jobId ? { ...job, ...end } : job))
   const slots = state.slots.map((slot) => (slot.jobId === jobId ? { ...slot, releasing: true } : slot))
   const waiting = state.waiting.filter((request) => request.jobId !== jobId)
   const granted = grantWaiting({ ...state, jobs, slots, waiting })
@@ -127,15 +102,4 @@ function jobEnded(state: JobManagerState, jobId: JobId): JobManagerDecision {
     state: granted.state,
     effects: [{ type: 'releaseSlots', jobId, slots: released }, ...granted.effects],
   }
-}
-
-function slotFreed(
-  state: JobManagerState,
-  freed: Extract<JobManagerMessage, { readonly type: 'slotFreed' }>,
-): JobManagerDecision {
-  const slots = state.slots.map((slot) => {
-    const same = slot.address.taskManager === freed.slot.taskManager && slot.address.slotIndex === freed.slot.slotIndex
-    return same && slot.jobId === freed.jobId ? { ...slot, jobId: undefined, releasing: false } : slot
-  })
-  return grantWaiting({ ...state, slots })
 }

@@ -2,6 +2,7 @@ import type { FromSlot } from '../../task/slot-protocol.ts'
 import { type Decision, inSequence, unchanged, unreachable } from '../decision.ts'
 import { cancelAttempts, failDeployments, patienceIsOver, releaseSlots, threadIsStuck } from './cancelling.ts'
 import { deploy, prepareSlots, sendWaiting } from './deployments.ts'
+import { withAcknowledgedEnds, withCommanded, withEnds, withReported } from './progress.ts'
 import { attemptGone, endOf, failWaiting, report, slotExited, terminate, withSlot } from './slots.ts'
 import { jobOf, type TaskManagerEffect, type TaskManagerMessage, type TaskManagerState } from './state.ts'
 
@@ -9,6 +10,11 @@ type TaskManagerDecision = Decision<TaskManagerState, TaskManagerEffect>
 
 /** One step of a TaskManager. Time comes in as timers only. */
 export function decide(state: TaskManagerState, message: TaskManagerMessage): TaskManagerDecision {
+  const decision = handle(state, message)
+  return state.keepsEnds ? { ...decision, state: withEnds(state, decision) } : decision
+}
+
+function handle(state: TaskManagerState, message: TaskManagerMessage): TaskManagerDecision {
   switch (message.type) {
     case 'prepareSlots':
       return prepareSlots(state, message.job, message.slotIndexes)
@@ -16,15 +22,15 @@ export function decide(state: TaskManagerState, message: TaskManagerMessage): Ta
       return deploy(state, message)
     case 'cancelAttempts':
       return inSequence(state, [(current) => cancelAttempts(current, message.jobId, message.attemptIds), sendWaiting])
+    case 'endsAcknowledged':
+      return unchanged(withAcknowledgedEnds(state, message.attemptIds))
     case 'toSlots':
       return {
-        state,
+        state: withCommanded(state, message.slotIndexes, message.message),
         effects: message.slotIndexes
           .filter((slotIndex) => state.slots[slotIndex]?.type === 'running')
           .map((slotIndex) => ({ type: 'toSlot', slotIndex, message: message.message })),
       }
-    case 'endsAcknowledged':
-      return unchanged(state)
     case 'releaseSlots':
       return releaseSlots(state, message.jobId, message.slotIndexes)
     case 'fromSlot':
@@ -66,7 +72,7 @@ function fromSlot(state: TaskManagerState, slotIndex: number, message: FromSlot)
       return { state: gone.state, effects: [reported, ...gone.effects] }
     }
     default:
-      return { state, effects: [report(state, slotIndex, message)] }
+      return { state: withReported(state, slotIndex, message), effects: [report(state, slotIndex, message)] }
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Decision, unchanged } from '../decision.ts'
+import { newAttempt } from './progress.ts'
 import { withSlot } from './slots.ts'
 import type {
   RemoteConnection,
@@ -60,9 +61,7 @@ export function sendWaiting(state: TaskManagerState): TaskManagerDecision {
     for (const { slotIndex, subtasks } of deployment.slots) {
       const slot = next.slots[slotIndex]
       if (slot?.type !== 'running') continue
-      const added = subtasks.map(({ attemptId }) => {
-        return { attemptId, deploymentId: deployment.deploymentId, cancelling: false, failure: undefined }
-      })
+      const added = subtasks.map(({ attemptId }) => newAttempt(attemptId, deployment.deploymentId))
       next = withSlot(next, slotIndex, { ...slot, attempts: [...slot.attempts, ...added] })
     }
     const { deploymentId, slots, remoteSlots } = deployment

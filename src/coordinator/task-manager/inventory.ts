@@ -11,6 +11,8 @@ export interface Inventory {
   readonly slots: readonly SlotInventory[]
   /** The highest token that it obeys (I4); undefined: it has obeyed none yet. */
   readonly highestToken: string | undefined
+  /** TaskManagers whose data connections broke; the leader finds out whether they live. */
+  readonly lostPeers?: readonly string[]
 }
 
 export interface SlotInventory {

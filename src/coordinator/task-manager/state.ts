@@ -1,7 +1,8 @@
 import type { ErrorData } from '../../common/errors.ts'
-import type { AttemptId, DeploymentId, JobId } from '../../common/ids.ts'
+import type { AttemptId, CheckpointId, DeploymentId, JobId } from '../../common/ids.ts'
 import type { SlotExit } from '../../task/slot-host.ts'
 import type { FromSlot, SlotStart, SubtaskDeployment, ToSlot } from '../../task/slot-protocol.ts'
+import type { AttemptInventory } from './inventory.ts'
 
 /** The job of a slot. */
 export interface SlotJob {
@@ -17,6 +18,16 @@ export interface TaskManagerState {
   readonly slots: readonly SlotState[]
   /** In order of arrival: each is sent when all its slots are ready. */
   readonly waiting: readonly WaitingDeployment[]
+  /** How attempts have ended that the leader has not acknowledged yet, oldest first (R23 c). */
+  readonly ends: readonly KeptEnd[]
+  /** Leaders change and ask what has become of attempts; false: there is one only, in this process. */
+  readonly keepsEnds: boolean
+}
+
+export interface KeptEnd {
+  readonly slotIndex: number
+  readonly jobId: JobId
+  readonly attempt: AttemptInventory
 }
 
 /** A slot is free only after its thread's exit (R32). */
@@ -49,6 +60,11 @@ export interface SlotAttempt {
   readonly cancelling: boolean
   /** It is cancelled since it can not go on: that is how its end is reported. */
   readonly failure: ErrorData | undefined
+  readonly state: 'deploying' | 'running' | 'ended'
+  /** Highest checkpoints, as of an inventory. */
+  readonly begun: CheckpointId
+  readonly acknowledged: CheckpointId
+  readonly completed: CheckpointId
 }
 
 export interface WaitingDeployment {
@@ -127,8 +143,9 @@ export type TaskManagerEffect =
   | { readonly type: 'setTimer'; readonly timer: TaskManagerTimer; readonly delayMs: number }
   | { readonly type: 'cancelTimer'; readonly timer: TaskManagerTimer }
 
-export function newTaskManager(numberOfTaskSlots: number): TaskManagerState {
-  return { slots: Array.from({ length: numberOfTaskSlots }, () => ({ type: 'free' })), waiting: [] }
+export function newTaskManager(numberOfTaskSlots: number, keepsEnds = false): TaskManagerState {
+  const slots = Array.from({ length: numberOfTaskSlots }, () => ({ type: 'free' }) as const)
+  return { slots, waiting: [], ends: [], keepsEnds }
 }
 
 export function jobOf(slot: SlotState | undefined): SlotJob | undefined {

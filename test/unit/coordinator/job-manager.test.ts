@@ -25,6 +25,8 @@ const register: JobManagerMessage = {
   taskManager: 'tm',
   numberOfSlots: 2,
   dataAddress: 'here:1',
+  host: 'here',
+  pid: 1,
 }
 const request = (id: typeof first, count: number): JobManagerMessage => ({ type: 'requestSlots', jobId: id, count })
 const freed = (slotIndex: number, id: typeof first): JobManagerMessage => ({
@@ -51,9 +53,11 @@ test('on a cluster a request waits for TaskManagers until slot.request.timeout',
     taskManager: 'other',
     numberOfSlots: 1,
     dataAddress: 'there:1',
+    host: 'here',
+    pid: 1,
   }
   expect(run(1000, register, request(first, 3), more).types).toEqual(['grantSlots'])
-  const timeout: JobManagerMessage = { type: 'slotRequestTimeout', jobId: first }
+  const timeout: JobManagerMessage = { type: 'slotRequestTimeout', jobId: first, request: 1 }
   expect(run(1000, register, request(first, 3), timeout).types).toEqual(['refuseSlots'])
   expect(run(1000, register, request(first, 3), more, timeout).types).toEqual([])
 })
