@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { errorData } from '../common/errors.ts'
+import type { ConfigurationFlags } from '../config/load.ts'
 import { addClusterCommands } from './cluster-commands.ts'
 import { engineVersion } from './engine-version.ts'
 import { errorText } from './error-text.ts'
@@ -55,6 +56,22 @@ function program(): Command {
     .option('--json', 'print the plan as JSON')
     .action(async (file: string, jobArguments: string[], flags: PlanFlags) => {
       process.exitCode = await planCommand(file, jobArguments, flags)
+    })
+  millrace
+    .command('jobmanager')
+    .description('a JobManager of a cluster: leads it, or stands by')
+    .addOption(defineOption())
+    .action(async (flags: ConfigurationFlags) => {
+      const { jobManagerCommand } = await import('./job-manager-command.ts') // most commands need no server
+      process.exit(await jobManagerCommand(flags))
+    })
+  millrace
+    .command('taskmanager')
+    .description('a TaskManager of a cluster: its slots run the tasks of jobs')
+    .addOption(defineOption())
+    .action(async (flags: ConfigurationFlags) => {
+      const { taskManagerCommand } = await import('./task-manager-command.ts')
+      process.exit(await taskManagerCommand(flags))
     })
   addClusterCommands(millrace, defineOption)
   return millrace

@@ -11,7 +11,7 @@ export async function processLogger(tellPerson: (text: string) => void): Promise
 }
 
 /** pino takes a while to load, and most runs need none of it. */
-async function jsonLines(level: LogLevel): Promise<Logger> {
+export async function jsonLines(level: LogLevel): Promise<Logger> {
   const { pino } = await import('pino')
   const logger: Logger = pino({ level, base: null }, pino.destination({ dest: 2, sync: true }))
   return logger

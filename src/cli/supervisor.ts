@@ -3,7 +3,14 @@ import type { Clock, Random, Timer } from '../common/ports.ts'
 import { workerUrl } from '../common/worker-url.ts'
 import { decideRestart, initialRestartState, type RestartState } from '../coordinator/restart-strategies.ts'
 import type { RestartStrategy } from '../graph/job-configuration.ts'
-import type { FinalState, FromWorkingProcess, RunIdentity, RunProgress, RunRequest } from './process-protocol.ts'
+import type {
+  FinalState,
+  FromWorkingProcess,
+  RunIdentity,
+  RunProgress,
+  RunRequest,
+  ToWorkingProcess,
+} from './process-protocol.ts'
 import { addProgress, noProgress } from './run-totals.ts'
 import { endText, type ProcessEnd, WorkingProcessHandle } from './working-process-handle.ts'
 
@@ -52,6 +59,8 @@ export interface SupervisorOptions {
   readonly entry?: URL
 }
 
+type Working = WorkingProcessHandle<ToWorkingProcess, FromWorkingProcess>
+
 /** A job that is not built by then waits for something that does not come, such as a promise at its top level. */
 const startNoticeMs = 10_000
 const startLimitMs = 60_000
@@ -65,7 +74,7 @@ const closeLimitMs = 5000
  */
 export class Supervisor {
   readonly #options: SupervisorOptions
-  #process: WorkingProcessHandle | undefined
+  #process: Working | undefined
   /** The present working process has started the job. */
   #started = false
   /** Why the present working process is about to end. */
@@ -135,7 +144,7 @@ export class Supervisor {
   #start(): void {
     const { entry = workerUrl('./working-process', import.meta.url), threadPoolSize, clock, request } = this.#options
     let settled = false
-    const working: WorkingProcessHandle = new WorkingProcessHandle({
+    const working: Working = new WorkingProcessHandle<ToWorkingProcess, FromWorkingProcess>({
       entry,
       threadPoolSize,
       clock,
@@ -160,7 +169,7 @@ export class Supervisor {
     if (this.#stopRequests > 0) working.send({ type: this.#stopWay })
   }
 
-  #watchStart(working: WorkingProcessHandle): void {
+  #watchStart(working: Working): void {
     const { clock, observer, request } = this.#options
     this.#startTimers = [
       clock.schedule(startNoticeMs, () => observer.startsSlowly(startNoticeMs / 1000)),
@@ -177,14 +186,14 @@ export class Supervisor {
     this.#startTimers = []
   }
 
-  #kill(working: WorkingProcessHandle, endsAs: FinalState, how: Stopping): void {
+  #kill(working: Working, endsAs: FinalState, how: Stopping): void {
     this.#options.observer.stopping(how)
     this.#endsAs = endsAs
     working.kill()
   }
 
   /** True when the run is over. */
-  #handle(message: FromWorkingProcess, working: WorkingProcessHandle): boolean {
+  #handle(message: FromWorkingProcess, working: Working): boolean {
     switch (message.type) {
       case 'started':
         this.#cancelStartTimers()

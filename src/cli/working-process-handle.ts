@@ -1,15 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { messageOf } from '../common/errors.ts'
 import type { Clock, Timer } from '../common/ports.ts'
-import type { FromWorkingProcess, ToWorkingProcess } from './process-protocol.ts'
 
-export interface WorkingProcessOptions {
+export interface WorkingProcessOptions<From> {
   /** The module that it runs. */
   readonly entry: URL
   /** libuv's threads serve all slots of the process (R30). */
   readonly threadPoolSize: number
   readonly clock: Clock
-  readonly message: (message: FromWorkingProcess) => void
+  readonly message: (message: From) => void
   /** It has ended, or could not be made. */
   readonly gone: (end: ProcessEnd) => void
 }
@@ -20,12 +19,12 @@ export type ProcessEnd =
   | { readonly type: 'notStarted'; readonly message: string }
 
 /** A working process, as its supervisor has it. */
-export class WorkingProcessHandle {
+export class WorkingProcessHandle<To extends object, From> {
   readonly #child: ChildProcess
   readonly #clock: Clock
   #limit: Timer | undefined
 
-  constructor({ entry, threadPoolSize, clock, message, gone }: WorkingProcessOptions) {
+  constructor({ entry, threadPoolSize, clock, message, gone }: WorkingProcessOptions<From>) {
     this.#clock = clock
     this.#child = fork(entry, [], {
       env: {
@@ -45,7 +44,7 @@ export class WorkingProcessHandle {
     this.#child.on('error', (error) => gone({ type: 'notStarted', message: messageOf(error) }))
   }
 
-  send(message: ToWorkingProcess): void {
+  send(message: To): void {
     // A child that is gone can not be told; its exit event follows and says so.
     if (this.#child.connected) this.#child.send(message, () => {})
   }

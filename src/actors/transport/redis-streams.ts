@@ -53,6 +53,7 @@ export class RedisStreamsTransport implements Transport {
   #unsureToldAt = Number.NEGATIVE_INFINITY
   /** When something was read, or the stream was found to be as it should. */
   #newsAt: number
+  #readAtMs: number
   #closed = false
   #reading: Promise<void> | undefined
   #pause: { readonly timer: Timer; readonly end: () => void } | undefined
@@ -61,6 +62,7 @@ export class RedisStreamsTransport implements Transport {
     this.#options = options
     this.#position = options.position
     this.#newsAt = options.clock.monotonicMs()
+    this.#readAtMs = this.#newsAt
     this.#inboxes = new LocalInboxes(options.inboxCapacity ?? defaultInboxCapacity)
   }
 
@@ -72,6 +74,11 @@ export class RedisStreamsTransport implements Transport {
   /** Up to here everything has been handed to the inboxes: older entries may be trimmed. */
   get position(): string {
     return this.#position
+  }
+
+  /** When a read last returned, empty or not (monotonic): only time in which reads return counts against others (R26). */
+  get readAtMs(): number {
+    return this.#readAtMs
   }
 
   /** Everything that was sent has been answered by Redis, or is lost. */
@@ -174,6 +181,7 @@ export class RedisStreamsTransport implements Transport {
     const entries = await client.read(stream, this.#position, readWaitMs)
     for (const entry of entries) this.#accept(entry)
     const now = clock.monotonicMs()
+    this.#readAtMs = now
     if (entries.length > 0) this.#newsAt = now
     this.#tellUnsure(now)
     if (now - this.#newsAt < silenceMs) return

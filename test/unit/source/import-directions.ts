@@ -28,7 +28,7 @@ const mayLoad: Readonly<Record<string, readonly string[]>> = {
   // Puts the processes of a cluster together.
   deploy: [
     ...['common', 'config', 'redis', 'network', 'state', 'graph', 'api', 'coordinator', 'task', 'connectors'],
-    ...['actors', 'actors/runtime', 'actors/transport', 'rest'],
+    ...['actors', 'actors/runtime', 'actors/transport', 'actors/election', 'rest'],
   ],
   testing: [
     ...['common', 'config', 'metrics', 'formats', 'state', 'graph', 'api', 'coordinator', 'task', 'connectors'],

@@ -13,10 +13,20 @@ const enumerators: Readonly<Record<string, EnumeratorOf | undefined>> = {
   filesystem: fileEnumerator,
 }
 
+/** For a process that leads jobs of whatever sources. */
+export async function allEnumerators(): Promise<EnumeratorOf> {
+  const { kafkaEnumerator } = await import('../connectors/kafka/kafka-enumerator.ts')
+  return enumeratorsWith(kafkaEnumerator)
+}
+
 /** The split enumerators of the connectors that come with Millrace; a client that takes long to load only for jobs that need it. */
 export async function enumeratorsFor({ vertices }: JobPlan): Promise<EnumeratorOf> {
   const readsKafka = vertices.some(({ source }) => source?.description.connector === 'kafka')
   const kafka = readsKafka ? (await import('../connectors/kafka/kafka-enumerator.ts')).kafkaEnumerator : undefined
+  return enumeratorsWith(kafka)
+}
+
+function enumeratorsWith(kafka: EnumeratorOf | undefined): EnumeratorOf {
   return (description, context) => {
     const { connector } = description
     const create = connector === 'kafka' ? kafka : enumerators[connector]
