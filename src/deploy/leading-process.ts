@@ -9,7 +9,7 @@ import { RedisStreamsTransport } from '../actors/transport/redis-streams.ts'
 import { StreamClient } from '../actors/transport/stream-client.ts'
 import type { EnumeratorOf } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
-import { type JobId, leaderToken } from '../common/ids.ts'
+import { epochOf, type JobId, leaderToken } from '../common/ids.ts'
 import type { Logger } from '../common/logger.ts'
 import { systemPorts } from '../common/system-ports.ts'
 import type { Configuration } from '../config/configuration.ts'
@@ -163,7 +163,9 @@ function transportOf(
     position: leadership.inboxStart,
     streamOf: (to) => streamOf(keys, to),
     leaderToken: () => leadership.token,
-    admits: () => true,
+    // What was meant for the leader before stands in the inventories, which are made after a Hello (R23 b).
+    admits: ({ leaderToken: obeyed }) =>
+      obeyed === undefined || obeyed === leadership.token || epochOf(leaderToken(obeyed)) > leadership.epoch,
     onFenced: () => {
       if (!hasEnded()) leadership.fenced('a message was refused: another process leads')
     },
