@@ -30,7 +30,7 @@ export type ToLeader = 'admitted' | 'old' | 'superseded'
  * `old`: the message was for the leader before; all that matters of it comes again with the inventory (R23 b).
  * `superseded`: there is a newer leader, or another one of this epoch, and this one claims again above it (I4).
  */
-export function toLeader(own: LeaderToken, told: string | undefined): ToLeader {
+export function toLeader(own: LeaderToken, told: LeaderToken | undefined): ToLeader {
   if (told === undefined || told === own) return 'admitted'
-  return epochOf(leaderToken(told)) < epochOf(own) ? 'old' : 'superseded'
+  return epochOf(told) < epochOf(own) ? 'old' : 'superseded'
 }

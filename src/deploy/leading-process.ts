@@ -3,18 +3,19 @@ import { AdoptingJobMaster } from '../actors/adopting-job-master.ts'
 import type { JobManagerCluster } from '../actors/cluster-ports.ts'
 import type { Leadership } from '../actors/election/leader-election.ts'
 import { JobManager, type StartedJob } from '../actors/job-manager.ts'
+import { toLeader } from '../actors/obeyed-leader.ts'
 import { ActorSystem } from '../actors/runtime/actor-system.ts'
 import { microtaskExecutor } from '../actors/runtime/executor.ts'
 import { RedisStreamsTransport } from '../actors/transport/redis-streams.ts'
 import { StreamClient } from '../actors/transport/stream-client.ts'
 import type { EnumeratorOf } from '../api/source.ts'
 import { MillraceError } from '../common/errors.ts'
-import { epochOf, type JobId, leaderToken } from '../common/ids.ts'
+import { type JobId, leaderToken } from '../common/ids.ts'
 import type { Logger } from '../common/logger.ts'
 import { systemPorts } from '../common/system-ports.ts'
 import type { Configuration } from '../config/configuration.ts'
-import type { StoredJob } from '../coordinator/control-store.ts'
-import { heldSlots, readRecord, recordOf } from '../coordinator/job-master/job-record.ts'
+import { ledJobOf } from '../coordinator/job-manager/led-job.ts'
+import { readRecord, recordOf } from '../coordinator/job-master/job-record.ts'
 import { newJobMaster } from '../coordinator/job-master/state.ts'
 import { controlKeys } from '../redis/control-keys.ts'
 import { openRedis, type RedisConnection } from '../redis/redis-connection.ts'
@@ -130,7 +131,7 @@ function clusterPorts(
         { ...submission, requestId },
         { epochMs: clock.now(), monotonicMs: clock.monotonicMs(), random: systemPorts.random.next() },
       ),
-    readJob,
+    readJob: ledJobOf,
     removeState: async (id) => await stores.of(id).discard(),
     inboxReadAtMs: () => transport.readAtMs,
     ownPosition: () => transport.position,
@@ -163,9 +164,12 @@ function transportOf(
     position: leadership.inboxStart,
     streamOf: (to) => streamOf(keys, to),
     leaderToken: () => leadership.token,
-    // What was meant for the leader before stands in the inventories, which are made after a Hello (R23 b).
-    admits: ({ leaderToken: obeyed }) =>
-      obeyed === undefined || obeyed === leadership.token || epochOf(leaderToken(obeyed)) > leadership.epoch,
+    admits: ({ leaderToken: told }) => {
+      const obeyed = told === undefined ? undefined : leaderToken(told)
+      const verdict = toLeader(leadership.token, obeyed)
+      if (verdict === 'superseded' && obeyed !== undefined && !hasEnded()) leadership.tokenSeen(obeyed)
+      return verdict === 'admitted'
+    },
     onFenced: () => {
       if (!hasEnded()) leadership.fenced('a message was refused: another process leads')
     },
@@ -206,12 +210,6 @@ class JobStores {
     this.#stores.set(id, store)
     return store
   }
-}
-
-function readJob({ jobId, record }: StoredJob) {
-  const read = readRecord(record)
-  const { requestId } = read.submission
-  return { jobId, requestId: requestId ?? '', running: read.phase.type !== 'ended', held: heldSlots(read) }
 }
 
 type Adopted = Extract<StartedJob, { readonly type: 'adopted' }>

@@ -142,6 +142,22 @@ test('what a full stream did not take is noticed by the numbers', async () => {
   expect(bodiesOf(allOf(inbox)).slice(-2)).toEqual(['gap', 4])
 })
 
+test('a sender is told that messages of it may not have been appended: there may be no later one to notice it by (R22)', async () => {
+  await newCluster(token)
+  const sending = transportOf('leader', { token, capacity: 2 })
+  const own = sending.open('leader', () => {})
+  const other = sending.open('leader/other', () => {})
+  const connection = sending.connect('leader', token)
+  for (const body of [1, 2]) connection.send('worker', body)
+  const told: Delivery[] = []
+  await waitFor(() => {
+    told.push(...allOf(own))
+    return told.length > 0
+  })
+  expect(told).toEqual([{ type: 'interrupted', reason: 'a message of it may be lost' }])
+  expect(allOf(other)).toEqual([])
+})
+
 test('a reader whose connections break goes on behind its position, and its actors are told (R22)', async () => {
   await newCluster(token)
   const stream = controlKeys(`cluster-${cluster}`).inbox('worker')

@@ -130,7 +130,10 @@ export class RedisStreamsTransport implements Transport {
     if (this.#inboxes.has(to)) return this.#inboxes.put(envelope, to)
     const stream = this.#options.streamOf(to)
     if (this.#closed || stream === this.#options.stream) return 'unknown'
-    if (this.#appends.size >= appendsInFlightLimit) return 'full'
+    if (this.#appends.size >= appendsInFlightLimit) {
+      this.#unsure.add(envelope.from)
+      return 'full'
+    }
     const appended = this.#append(stream, { from: envelope.from, to }, encodeEnvelope({ to, envelope })).finally(() =>
       this.#appends.delete(appended),
     )
@@ -147,7 +150,8 @@ export class RedisStreamsTransport implements Transport {
     try {
       const outcome = await client.append(stream, bytes)
       if (outcome === 'fenced') onFenced()
-      else if (outcome !== 'appended') logger.debug({ stream, to, outcome }, 'message not delivered')
+      if (outcome === 'full') this.#unsure.add(from)
+      if (outcome === 'full' || outcome === 'missing') logger.debug({ stream, to, outcome }, 'message not delivered')
     } catch (error) {
       // Lost or not: the receiver knows by the numbers of the next message, if there is one; so the sender is told too.
       this.#unsure.add(from)

@@ -76,11 +76,7 @@ test('the highest epoch is obeyed; an older leader, and another one of the same 
 
 test('a leader takes what is told to it or to nobody, and learns of another one by its token (I4)', () => {
   const own = leaderToken('b:2')
-  expect([undefined, 'b:2', 'a:1', 'c:3', 'c:2'].map((told) => toLeader(own, told))).toEqual([
-    'admitted',
-    'admitted',
-    'old',
-    'superseded',
-    'superseded',
-  ])
+  expect(
+    [undefined, 'b:2', 'a:1', 'c:3', 'c:2'].map((told) => toLeader(own, told === undefined ? told : leaderToken(told))),
+  ).toEqual(['admitted', 'admitted', 'old', 'superseded', 'superseded'])
 })
