@@ -1,4 +1,6 @@
 import type { Command, Option } from 'commander'
+import type { ConfigurationFlags } from '../config/load.ts'
+import type { ClusterStartFlags } from './cluster-command.ts'
 import type { ClusterFlags } from './cluster-connection.ts'
 import type { ExitCode } from './exit-codes.ts'
 import type { LogsFlags } from './logs-command.ts'
@@ -45,6 +47,41 @@ export function addClusterCommands(millrace: Command, defineOption: () => Option
     .action(async (target: string, flags: LogsFlags) => {
       const { logsCommand } = await import('./logs-command.ts')
       end(await logsCommand(target, flags))
+    })
+}
+
+/** The cluster of background processes on this machine. */
+export function addClusterCommand(millrace: Command, defineOption: () => Option): void {
+  const cluster = millrace.command('cluster').description('a cluster of background processes on this machine')
+  cluster
+    .command('start')
+    .description('start JobManagers and TaskManagers in the background; their logs are in .millrace/cluster')
+    .option('--jobmanagers <n>', 'one leads, the others stand by; the first is at rest.port', '1')
+    .option('--taskmanagers <n>', 'their slots run the tasks of jobs', '1')
+    .option(
+      '--slots <n>',
+      'slots of each TaskManager (default: taskmanager.numberOfTaskSlots, else the number of cores)',
+    )
+    .addOption(defineOption())
+    .action(async (flags: ClusterStartFlags) => {
+      const { clusterStart } = await import('./cluster-command.ts')
+      end(await clusterStart(flags))
+    })
+  cluster
+    .command('status')
+    .description('show the processes that were started in this folder')
+    .addOption(defineOption())
+    .option('--json', 'print JSON')
+    .action(async (flags: ConfigurationFlags & { readonly json?: boolean }) => {
+      const { clusterStatus } = await import('./cluster-command.ts')
+      end(await clusterStatus(flags))
+    })
+  cluster
+    .command('stop')
+    .description('stop them; jobs that run go on when the cluster is started again')
+    .action(async () => {
+      const { clusterStop } = await import('./cluster-command.ts')
+      end(await clusterStop())
     })
 }
 

@@ -21,6 +21,8 @@ const environmentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MR_KAFKA_LOGIN',
   'MR_KAFKA_TOPIC',
   'MR_STORAGE',
+  'MR_REDIS_UNAVAILABLE',
+  'MR_REDIS_CONFIGURATION',
   'MR_RUN_LOCKED',
   'MR_CLUSTER_UNREACHABLE',
   'MR_NO_LEADER',

@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { errorData } from '../common/errors.ts'
 import type { ConfigurationFlags } from '../config/load.ts'
-import { addClusterCommands } from './cluster-commands.ts'
+import { addClusterCommand, addClusterCommands } from './cluster-commands.ts'
 import { engineVersion } from './engine-version.ts'
 import { errorText } from './error-text.ts'
 import { exitCode, exitCodeOf } from './exit-codes.ts'
@@ -73,6 +73,7 @@ function program(): Command {
       const { taskManagerCommand } = await import('./task-manager-command.ts')
       process.exit(await taskManagerCommand(flags))
     })
+  addClusterCommand(millrace, defineOption)
   addClusterCommands(millrace, defineOption)
   return millrace
 }
