@@ -20,9 +20,11 @@ async function filledTopic(): Promise<string> {
   const topic = `clicks-${process.pid}-${Date.now()}`
   const client = kafkaClient(inject('kafkaBootstrap'))
   await createTopic(client, topic, 4)
-  await fillTopic(client, topic, records, (id) => {
-    const one = click(id)
-    return { key: one.user, value: JSON.stringify(one) }
+  await fillTopic(client, topic, records, {
+    recordOf: (id) => {
+      const one = click(id)
+      return { key: one.user, value: JSON.stringify(one) }
+    },
   })
   return topic
 }

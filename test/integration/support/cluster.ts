@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type RunningCommand, startMillrace } from './millrace.ts'
+import { childrenOf, killNow, type RunningCommand, startMillrace } from './millrace.ts'
 import { RedisServer } from './redis.ts'
 import { TrialFolder } from './trial-folder.ts'
 
@@ -13,26 +13,44 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   }
 }
 
+/** `host:port` of a JobManager. */
+export function addressOf(jobManager: RunningCommand): string {
+  return /JobManager at http:\/\/(\S+),/.exec(jobManager.stderr())?.[1] ?? ''
+}
+
 /** A cluster of processes on a Redis of its own. */
 export class ClusterProcesses {
   readonly folder = new TrialFolder()
   readonly redis: RedisServer
   readonly #commands: RunningCommand[] = []
+  readonly #environment: Readonly<Record<string, string>>
 
-  private constructor(redis: RedisServer) {
+  private constructor(redis: RedisServer, environment: Readonly<Record<string, string>>) {
     this.redis = redis
+    this.#environment = environment
   }
 
-  static async start({ jobManagers, taskManagers }: { jobManagers: number; taskManagers: number }) {
-    const cluster = new ClusterProcesses(await RedisServer.start())
+  static async start(options: {
+    readonly jobManagers: number
+    readonly taskManagers: number
+    readonly environment?: Readonly<Record<string, string>>
+  }) {
+    const { jobManagers, taskManagers, environment = {} } = options
+    const cluster = new ClusterProcesses(await RedisServer.start(), environment)
     const managers: RunningCommand[] = []
     for (let index = 0; index < jobManagers; index++) managers.push(await cluster.jobManager())
     const workers = await Promise.all(Array.from({ length: taskManagers }, () => cluster.taskManager()))
     return { cluster, jobManagers: managers, taskManagers: workers }
   }
 
-  async jobManager(): Promise<RunningCommand> {
-    const command = this.#launch(['jobmanager', '-D', 'rest.port=0'])
+  /** All that were started, also those that were killed. */
+  get commands(): readonly RunningCommand[] {
+    return this.#commands
+  }
+
+  /** `port`: of one that was killed, so that clients who know it find the new one. */
+  async jobManager(port = 0): Promise<RunningCommand> {
+    const command = this.#launch(['jobmanager', '-D', `rest.port=${port}`])
     await until('a JobManager is there', () => /JobManager at/.test(command.stderr()))
     return command
   }
@@ -43,9 +61,16 @@ export class ClusterProcesses {
     return command
   }
 
+  /** SIGKILL of a TaskManager's supervisor and of its working process. */
+  killTaskManager({ child }: RunningCommand): void {
+    const children = child.pid === undefined ? [] : childrenOf(child.pid)
+    child.kill('SIGKILL')
+    for (const each of children) killNow(each)
+  }
+
   /** `millrace run -m`. */
   run(file: string, jobManagers: readonly RunningCommand[], args: readonly string[]): RunningCommand {
-    const addresses = jobManagers.map((each) => /JobManager at http:\/\/(\S+),/.exec(each.stderr())?.[1] ?? '').join()
+    const addresses = jobManagers.map(addressOf).join()
     return this.#launch(['run', file, '-m', addresses, '--json', ...args], false)
   }
 
@@ -78,7 +103,10 @@ export class ClusterProcesses {
 
   #launch(args: readonly string[], isProcess = true): RunningCommand {
     const settings = ['-D', `high-availability.redis.url=${this.redis.url}`]
-    const command = startMillrace([...args, ...(isProcess ? settings : [])], { cwd: this.folder.path })
+    const command = startMillrace([...args, ...(isProcess ? settings : [])], {
+      cwd: this.folder.path,
+      environment: this.#environment,
+    })
     this.#commands.push(command)
     return command
   }

@@ -17,9 +17,9 @@ export interface ReadRecord {
   readonly headers: Readonly<Record<string, string | null>>
 }
 
-type AskOffsets = (timestamp: number, isolation: IsolationLevel) => Promise<Offsets>
+export type AskOffsets = (timestamp: number, isolation: IsolationLevel) => Promise<Offsets>
 
-async function offsetsOf<Result>(
+export async function offsetsOf<Result>(
   brokers: readonly string[],
   topic: string,
   ask: (offsets: AskOffsets) => Promise<Result>,

@@ -68,7 +68,7 @@ export function millrace(args: readonly string[], options: CommandOptions): Prom
   return startMillrace(args, options).result
 }
 
-function childrenOf(pid: number): readonly number[] {
+export function childrenOf(pid: number): readonly number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
     return text === '' ? [] : text.split(/\s+/).map(Number)

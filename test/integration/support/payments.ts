@@ -41,9 +41,11 @@ export async function createTopic(client: KafkaClient, topic: string, numPartiti
 
 /** Writes payments [from, to): a user's payments go to one partition, in order. */
 export async function fillPayments(client: KafkaClient, topic: string, from: number, to: number): Promise<void> {
-  await fillTopic(client, topic, to - from, (index) => {
-    const value = payment(from + index)
-    return { key: value.user, value: JSON.stringify(value) }
+  await fillTopic(client, topic, to - from, {
+    recordOf: (index) => {
+      const value = payment(from + index)
+      return { key: value.user, value: JSON.stringify(value) }
+    },
   })
 }
 
@@ -52,16 +54,23 @@ export async function fillTopic(
   client: KafkaClient,
   topic: string,
   count: number,
-  recordOf: (index: number) => { readonly key: string; readonly value: string },
+  options: {
+    readonly recordOf: (index: number) => { readonly key: string; readonly value: string }
+    /** Over all partitions. */
+    readonly recordsABatch?: number
+  },
 ): Promise<void> {
+  const { recordOf, recordsABatch = 10_000 } = options
   const producer = client.producer({
     createPartitioner: Partitioners.DefaultPartitioner,
     idempotent: true,
     maxInFlightRequests: 1,
   })
   await producer.connect()
-  for (let start = 0; start < count; start += 10_000) {
-    const messages = Array.from({ length: Math.min(10_000, count - start) }, (_, index) => recordOf(start + index))
+  for (let start = 0; start < count; start += recordsABatch) {
+    const messages = Array.from({ length: Math.min(recordsABatch, count - start) }, (_, index) =>
+      recordOf(start + index),
+    )
     await producer.send({ topic, messages })
   }
   await producer.disconnect()
