@@ -3,11 +3,10 @@ import { MillraceError, messageOf } from '../common/errors.ts'
 import type { Logger } from '../common/logger.ts'
 import { systemPorts } from '../common/system-ports.ts'
 import type { Configuration } from '../config/configuration.ts'
-import { checkRedis } from '../redis/check-redis.ts'
 import { controlKeys } from '../redis/control-keys.ts'
-import { openRedis } from '../redis/redis-connection.ts'
 import { RedisConnections } from '../redis/redis-connections.ts'
 import { controlRedisOptions, lockRedisOptions, stateRedisOptions } from '../redis/redis-options.ts'
+import { openCheckedRedis } from '../redis/reopened-connection.ts'
 import { restSettings } from '../rest/rest-settings.ts'
 import { startRestServer } from '../rest/server.ts'
 import { clusterSettings } from './cluster-settings.ts'
@@ -41,12 +40,8 @@ export async function startJobManager(options: JobManagerProcessOptions): Promis
   const control = controlRedisOptions(configuration)
   const { clock } = systemPorts
   for (const redis of [control, stateRedisOptions(configuration)]) {
-    const connection = await openRedis(redis, clock)
-    try {
-      checkRedis(connection)
-    } finally {
-      connection.close()
-    }
+    const connection = await openCheckedRedis(redis, clock)
+    connection.close()
   }
   const keys = controlKeys(settings.clusterId)
   const readers = new RedisConnections({ redis: control, count: 1, patienceMs: 1000, clock })

@@ -10,11 +10,11 @@ import type { Logger } from '../common/logger.ts'
 import { systemPorts } from '../common/system-ports.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { DataNetwork } from '../network/data-network.ts'
-import { checkRedis } from '../redis/check-redis.ts'
 import { type ControlKeys, controlKeys } from '../redis/control-keys.ts'
 import { openRedis } from '../redis/redis-connection.ts'
 import { RedisConnections } from '../redis/redis-connections.ts'
 import { controlRedisOptions, type RedisOptions, stateRedisOptions } from '../redis/redis-options.ts'
+import { openCheckedRedis } from '../redis/reopened-connection.ts'
 import { readBundle } from '../state/redis/redis-control-store.ts'
 import { WorkerSlotHost } from '../task/worker-slot-host.ts'
 import { BundledSlotHost } from './bundled-slot-host.ts'
@@ -156,9 +156,8 @@ function messagesOf({ control, keys, id, obeyed, logger, silenceMs }: MessagesOp
 }
 
 async function secretOf(configuration: Configuration, control: RedisOptions, keys: ControlKeys): Promise<string> {
-  const connection = await openRedis(control, systemPorts.clock)
+  const connection = await openCheckedRedis(control, systemPorts.clock)
   try {
-    checkRedis(connection)
     return await clusterSecret(configuration, { connection, keys, ids: systemPorts.ids })
   } finally {
     connection.close()
@@ -166,12 +165,8 @@ async function secretOf(configuration: Configuration, control: RedisOptions, key
 }
 
 async function checkServer(redis: RedisOptions): Promise<void> {
-  const connection = await openRedis(redis, systemPorts.clock)
-  try {
-    checkRedis(connection)
-  } finally {
-    connection.close()
-  }
+  const connection = await openCheckedRedis(redis, systemPorts.clock)
+  connection.close()
 }
 
 const bundlePatienceMs = 30_000

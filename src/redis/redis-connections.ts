@@ -1,8 +1,8 @@
 import { isMillraceError } from '../common/errors.ts'
 import type { Clock } from '../common/ports.ts'
-import { checkRedis } from './check-redis.ts'
-import { openRedis, type RedisConnection } from './redis-connection.ts'
+import type { RedisConnection } from './redis-connection.ts'
 import type { RedisOptions } from './redis-options.ts'
+import { openCheckedRedis, ReopenedConnection } from './reopened-connection.ts'
 
 const pauseMs = 200
 
@@ -21,13 +21,15 @@ export interface RedisConnectionsOptions {
  */
 export class RedisConnections {
   readonly #options: RedisConnectionsOptions
-  readonly #open: (Promise<RedisConnection> | undefined)[]
+  readonly #connections: readonly ReopenedConnection[]
   #turn = 0
   #closed = false
 
   constructor(options: RedisConnectionsOptions) {
     this.#options = options
-    this.#open = Array.from({ length: options.count }, () => undefined)
+    const { redis, clock } = options
+    const open = () => openCheckedRedis(redis, clock)
+    this.#connections = Array.from({ length: options.count }, () => new ReopenedConnection({ open, clock }))
   }
 
   /** Repeats the action while Redis is away, up to the patience. @throws MillraceError MR_REDIS_… */
@@ -46,40 +48,16 @@ export class RedisConnections {
 
   close(): void {
     this.#closed = true
-    for (const open of this.#open) open?.then((connection) => connection.close(), ignore)
-    this.#open.fill(undefined)
+    for (const connection of this.#connections) connection.close()
   }
 
   /** The next in turn; one that is lost is opened again. */
-  async #next(): Promise<RedisConnection> {
-    this.#turn = (this.#turn + 1) % this.#open.length
-    const place = this.#turn
-    const known = this.#open[place]
-    if (known !== undefined) return await known
-    const opening = this.#openOne()
-    this.#open[place] = opening
-    const forget = (): void => {
-      if (this.#open[place] === opening) this.#open[place] = undefined
-    }
-    opening.then((connection) => connection.lost.then(forget), forget)
-    return await opening
-  }
-
-  async #openOne(): Promise<RedisConnection> {
-    const connection = await openRedis(this.#options.redis, this.#options.clock)
-    try {
-      checkRedis(connection)
-    } catch (error) {
-      connection.close()
-      throw error
-    }
-    if (this.#closed) connection.close()
-    return connection
+  #next(): Promise<RedisConnection> {
+    this.#turn = (this.#turn + 1) % this.#connections.length
+    return (this.#connections[this.#turn] as ReopenedConnection).get()
   }
 }
 
 function passes(error: unknown): boolean {
   return isMillraceError(error) && (error.code === 'MR_REDIS_UNAVAILABLE' || error.code === 'MR_REDIS_UNDETERMINED')
 }
-
-function ignore(): void {}

@@ -16,11 +16,11 @@ import {
 import { type ControlKeys, controlKeys } from '../../redis/control-keys.ts'
 import { checkLockNodes, type RedisOptions } from '../../redis/redis-options.ts'
 import { redisScript, runScript } from '../../redis/redis-script.ts'
+import { openCheckedRedis, ReopenedConnection } from '../../redis/reopened-connection.ts'
 import { type Claim, claimLeadership, observeCluster } from './claim.ts'
 import { ClusterMemory } from './cluster-memory.ts'
 import { LeaseMemory } from './lease-memory.ts'
 import { LeaseThread } from './lease-thread.ts'
-import { ReopenedRedis } from './reopened-redis.ts'
 
 export const defaultLeaseMs = 3_000
 /** A standby tries this often: so long after a resignation another one leads at the latest. */
@@ -76,7 +76,7 @@ export class LeaderElection {
   readonly #keys: ControlKeys
   readonly #ports: Ports
   readonly #logger: Logger
-  readonly #control: ReopenedRedis
+  readonly #control: ReopenedConnection
   readonly #shared = new LeaseMemory()
   readonly #thread: LeaseThread
   readonly #leaseMs: number
@@ -92,7 +92,8 @@ export class LeaderElection {
   static async start(options: LeaderElectionOptions): Promise<LeaderElection> {
     checkLockNodes(options.lockNodes)
     const memory = options.memory ?? (await ClusterMemory.open())
-    const control = new ReopenedRedis(options.control, (options.ports ?? systemPorts).clock)
+    const { clock } = options.ports ?? systemPorts
+    const control = new ReopenedConnection({ open: () => openCheckedRedis(options.control, clock), clock })
     try {
       await control.get()
     } catch (error) {
@@ -102,7 +103,7 @@ export class LeaderElection {
     return new LeaderElection(options, memory, control)
   }
 
-  private constructor(options: LeaderElectionOptions, memory: ClusterMemory, control: ReopenedRedis) {
+  private constructor(options: LeaderElectionOptions, memory: ClusterMemory, control: ReopenedConnection) {
     this.#options = options
     this.memory = memory
     this.#control = control

@@ -2,7 +2,7 @@ import { messageOf } from '../../common/errors.ts'
 import type { Clock } from '../../common/ports.ts'
 import type { RedisArgument } from '../../redis/redis-connection.ts'
 import type { RedisOptions } from '../../redis/redis-options.ts'
-import { ReopenedRedis } from './reopened-redis.ts'
+import { openCheckedRedis, ReopenedConnection } from '../../redis/reopened-connection.ts'
 
 /** How a lock node answered the last operation: `none` where it did not, or not yet. */
 export type LockVote = 'yes' | 'no' | 'none'
@@ -11,12 +11,13 @@ export type LockVote = 'yes' | 'no' | 'none'
 export class LockNode {
   vote: LockVote = 'none'
   trouble = ''
-  readonly #connection: ReopenedRedis
+  readonly #connection: ReopenedConnection
   #operation = 0
 
   constructor(options: RedisOptions, clock: Clock) {
     // What a lock server loses costs a lease, never the job: writes are fenced elsewhere.
-    this.#connection = new ReopenedRedis({ ...options, acceptDataLoss: true }, clock)
+    const lockOptions = { ...options, acceptDataLoss: true }
+    this.#connection = new ReopenedConnection({ open: () => openCheckedRedis(lockOptions, clock), clock })
   }
 
   /** Before each operation: a late answer to an older one does not count. */

@@ -3,6 +3,7 @@ import type { LeaderToken } from '../../common/ids.ts'
 import type { Clock } from '../../common/ports.ts'
 import type { RedisConnection } from '../../redis/redis-connection.ts'
 import { loadScripts, redisScript, runScript } from '../../redis/redis-script.ts'
+import { ReopenedConnection } from '../../redis/reopened-connection.ts'
 
 export interface StreamEntry {
   readonly id: string
@@ -39,13 +40,14 @@ export class StreamClient {
   constructor(options: StreamClientOptions) {
     this.#options = options
     const { open, clock } = options
-    this.#writer = new ReopenedConnection(async () => {
+    const openWriter = async (): Promise<RedisConnection> => {
       const connection = await open()
       // Appends are pipelined, and their order counts.
       await loadScripts(connection, [append, appendAsLeader, trimAsLeader])
       return connection
-    }, clock)
-    this.#reader = new ReopenedConnection(open, clock)
+    }
+    this.#writer = new ReopenedConnection({ open: openWriter, clock, pauseMs: reopenMs })
+    this.#reader = new ReopenedConnection({ open, clock, pauseMs: reopenMs })
   }
 
   /**
@@ -109,50 +111,6 @@ export class StreamClient {
   close(): void {
     this.#writer.close()
     this.#reader.close()
-  }
-}
-
-/** The present connection, or a new one where that is lost: never both for one command. */
-class ReopenedConnection {
-  readonly #open: () => Promise<RedisConnection>
-  readonly #clock: Clock
-  #opening: Promise<RedisConnection> | undefined
-  #openedAt = Number.NEGATIVE_INFINITY
-  #current: RedisConnection | undefined
-  #closed = false
-
-  constructor(open: () => Promise<RedisConnection>, clock: Clock) {
-    this.#open = open
-    this.#clock = clock
-  }
-
-  get(): Promise<RedisConnection> {
-    if (this.#opening !== undefined && this.#current?.isOpen !== false) return this.#opening
-    const now = this.#clock.monotonicMs()
-    if (this.#closed || now - this.#openedAt < reopenMs) {
-      return Promise.reject(new MillraceError('MR_REDIS_UNAVAILABLE', 'the connection to Redis is lost or closed'))
-    }
-    this.#openedAt = now
-    this.#current = undefined
-    this.#opening = this.#opened()
-    return this.#opening
-  }
-
-  close(): void {
-    this.#closed = true
-    this.#current?.close()
-  }
-
-  async #opened(): Promise<RedisConnection> {
-    try {
-      const connection = await this.#open()
-      if (this.#closed) connection.close()
-      this.#current = connection
-      return connection
-    } catch (error) {
-      this.#opening = undefined
-      throw error
-    }
   }
 }
 
